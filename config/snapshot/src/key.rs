@@ -1,0 +1,87 @@
+//! Virtual keys: who may call what.
+
+use crate::{Budget, Limits, ObjectName, TokenHash};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A virtual key, ready to be looked up by its token's hash.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Key {
+    /// The VirtualKey object.
+    pub name: ObjectName,
+    /// SHA-256 of its token.
+    pub token: TokenHash,
+    /// Who it was given to.
+    pub owner: Option<Box<Owner>>,
+    /// Which model names it may write.
+    pub models: Grants,
+    /// Its own budget.
+    pub budget: Option<Box<Budget>>,
+    /// Its own rates.
+    pub limits: Option<Box<Limits>>,
+    /// Refused with `key_disabled`.
+    pub disabled: bool,
+    /// Refused with `key_expired` from this second on (Unix time).
+    pub expires_at: Option<i64>,
+    /// Keys whose budgets and limits also pay, nearest first; resolved and free of cycles.
+    pub parents: Box<[ObjectName]>,
+}
+
+/// Who a key was given to; policies and the usage log refer to it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Owner {
+    /// A person or service.
+    pub user: Option<Box<str>>,
+    /// The team that pays.
+    pub team: Option<Box<str>>,
+    /// Groups, sorted.
+    pub groups: Box<[Box<str>]>,
+    /// Free labels for the usage log.
+    pub labels: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// Which names are granted. Empty = nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Grants(pub Box<[Grant]>);
+
+/// One pattern over the name that the caller wrote.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub enum Grant {
+    /// `*`
+    All,
+    /// `name*`: every name that starts so.
+    Prefix(Box<str>),
+    /// Exactly this name.
+    Exact(Box<str>),
+}
+
+impl Grant {
+    /// The pattern as it is written in a resource.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.strip_suffix('*') {
+            Some("") => Self::All,
+            Some(prefix) => Self::Prefix(prefix.into()),
+            None => Self::Exact(text.into()),
+        }
+    }
+
+    /// True when `name` fits.
+    #[must_use]
+    pub fn allows(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Prefix(prefix) => name.starts_with(&**prefix),
+            Self::Exact(exact) => name == &**exact,
+        }
+    }
+}
+
+impl Grants {
+    /// True when any pattern fits `name`.
+    #[must_use]
+    pub fn allows(&self, name: &str) -> bool {
+        self.0.iter().any(|g| g.allows(name))
+    }
+}

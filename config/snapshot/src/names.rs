@@ -1,0 +1,57 @@
+//! Which model name leads where. Rules: resources.md, "Names and grants".
+
+use crate::{Model, ObjectName, Provider};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Resolves model names as callers write them.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Names {
+    /// Names that a namespace's own objects offer. `None` = two objects claim it (`NameClash`): 404 for all.
+    pub by_namespace: BTreeMap<Arc<str>, Arc<HashMap<Box<str>, Option<Target>>>>,
+    /// Namespaces searched after the key's own, in order. Their providers' `access` must allow the key's namespace.
+    pub platform: Box<[Arc<str>]>,
+}
+
+/// A model of a provider.
+#[derive(Clone, Debug, Serialize)]
+pub struct Target {
+    /// Who serves it.
+    #[serde(serialize_with = "name_of")]
+    pub provider: Arc<Provider>,
+    /// Which of the provider's models.
+    pub model: Arc<Model>,
+}
+
+fn name_of<S: serde::Serializer>(provider: &Arc<Provider>, s: S) -> Result<S::Ok, S::Error> {
+    ObjectName::serialize(&provider.name, s)
+}
+
+impl Names {
+    /// Where `name`, written by a caller whose key lives in `namespace`, leads. `None`: as if it were not there.
+    #[must_use]
+    pub fn resolve(&self, namespace: &str, name: &str) -> Option<&Target> {
+        let own = std::iter::once(namespace).chain(self.platform.iter().map(|p| &**p).filter(|p| *p != namespace));
+        for place in own {
+            match self.by_namespace.get(place).and_then(|names| names.get(name)) {
+                Some(Some(target)) if place == namespace || target.provider.access.contains(namespace) => {
+                    return Some(target);
+                }
+                // A clash hides the name, also the same name in a later namespace: which one is meant is unclear.
+                Some(None) => return None,
+                // Not offered to this namespace: as if it were not there.
+                Some(Some(_)) | None => {}
+            }
+        }
+        None
+    }
+
+    /// All names that a caller in `namespace` can resolve, sorted, each with its target.
+    #[must_use]
+    pub fn visible(&self, namespace: &str) -> BTreeMap<&str, &Target> {
+        let places = std::iter::once(namespace).chain(self.platform.iter().map(|p| &**p));
+        let names = places.filter_map(|p| self.by_namespace.get(p)).flat_map(|names| names.keys());
+        names.filter_map(|n| Some((&**n, self.resolve(namespace, n)?))).collect()
+    }
+}

@@ -1,0 +1,135 @@
+//! Providers: where models are and how to reach them.
+
+use crate::{ObjectName, Price, Secret};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A provider, complete: catalog defaults are already merged in.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Provider {
+    /// The LLMProvider object.
+    pub name: ObjectName,
+    /// Its entry in the catalog, for metrics and logs (`openai`, `groq`, `openai-compatible`, `simulated`).
+    pub catalog: Box<str>,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Absolute http or https URL without a trailing slash; paths such as `/chat/completions` are added to it.
+    /// Empty for `simulated`.
+    pub base_url: Box<str>,
+    /// How calls are authenticated.
+    pub auth: Auth,
+    /// Headers added to every call, sorted by name; never `authorization`, `host` or hop-by-hop names.
+    pub headers: Box<[(Box<str>, Box<str>)]>,
+    /// Its models, by the name that callers use.
+    pub models: Box<[Arc<Model>]>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Loopback, link-local and private addresses may be connected to.
+    pub allow_private: bool,
+    /// PEM certificates trusted beside the public roots.
+    pub ca: Option<Box<str>>,
+    /// Namespaces that may use it, its own included; `None` = all.
+    pub access: Namespaces,
+}
+
+/// A set of namespaces.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub enum Namespaces {
+    /// Every namespace.
+    All,
+    /// These.
+    Only(BTreeSet<Box<str>>),
+}
+
+impl Namespaces {
+    /// True when `namespace` is in it.
+    #[must_use]
+    pub fn contains(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(namespace),
+        }
+    }
+}
+
+/// What a provider speaks.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub enum Protocol {
+    /// OpenAI's chat completions and embeddings.
+    OpenAi,
+    /// Nobody: answers are made up in process.
+    Simulated(Simulation),
+}
+
+/// How the simulated provider behaves.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Simulation {
+    /// Before the first byte.
+    pub first_byte_delay: Duration,
+    /// Between stream events.
+    pub chunk_delay: Duration,
+    /// Of 10,000 calls, how many are answered 429.
+    pub rate_limited_per_10k: u16,
+    /// Of 10,000 calls, how many are answered 500.
+    pub server_error_per_10k: u16,
+    /// Of 10,000 streams, how many are cut half-way.
+    pub cut_per_10k: u16,
+}
+
+/// How calls are authenticated.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub enum Auth {
+    /// `<header>: <prefix><secret>`; `authorization: Bearer ...` for most.
+    ApiKey {
+        /// Header name, lower case.
+        header: Box<str>,
+        /// What precedes the secret, e.g. `Bearer `.
+        prefix: Box<str>,
+        /// The key.
+        secret: Secret,
+    },
+    /// The caller's own `x-smartflow-upstream-authorization` goes to the provider as `authorization`.
+    Passthrough,
+    /// None.
+    None,
+}
+
+/// One model of a provider.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Model {
+    /// The name that callers use.
+    pub name: Box<str>,
+    /// The name that the provider knows; spliced into the request when it differs.
+    pub upstream_name: Box<str>,
+    /// Further names that callers may use.
+    pub aliases: Box<[Box<str>]>,
+    /// What it costs.
+    pub price: Price,
+    /// Tokens that fit into one request, input and output.
+    pub context_window: Option<u32>,
+    /// Most output tokens of one answer.
+    pub max_output: Option<u32>,
+    /// It produces billed output that is not streamed (hidden reasoning): L19.
+    pub hidden_output: bool,
+    /// Upper bound of input tokens per image, for L17.
+    pub image_tokens: Option<u32>,
+    /// It makes embeddings instead of chat.
+    pub embedding: bool,
+    /// Its output cap is called `max_tokens` (else `max_completion_tokens`).
+    pub legacy_max_tokens: bool,
+}
+
+/// Deadlines of a call to a provider.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Timeouts {
+    /// To a connected socket, TLS included.
+    pub connect: Duration,
+    /// From the sent request to the first byte of the answer's head.
+    pub first_byte: Duration,
+    /// Between two reads of the answer.
+    pub idle: Duration,
+    /// The whole call.
+    pub total: Duration,
+}

@@ -1,0 +1,114 @@
+//! A map of which one entry can be changed without copying the others.
+
+use serde::{Serialize, Serializer};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
+
+/// Number of shards: at 100,000 entries a shard holds about 100.
+const SHARDS: usize = 1024;
+
+type Shard<K, V> = Arc<HashMap<K, V, RandomState>>;
+
+/// A persistent map: a clone shares every shard, a change copies one shard (about 100 entries among 100,000) and the
+/// list of shards (8 KiB). Reading is two hash look-ups without a lock.
+#[derive(Clone)]
+pub struct Shards<K, V> {
+    shards: Arc<Vec<Shard<K, V>>>,
+    hasher: RandomState,
+    len: usize,
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Shards<K, V> {
+    fn slot(&self, key: &K) -> usize {
+        // The remainder is below SHARDS, so that the cast loses nothing.
+        #[allow(clippy::cast_possible_truncation)]
+        let slot = (self.hasher.hash_one(key) % SHARDS as u64) as usize;
+        slot
+    }
+
+    /// Value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.shards.get(self.slot(key))?.get(key)
+    }
+
+    /// Sets `key`; returns what it replaced.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let slot = self.slot(&key);
+        let shards = Arc::make_mut(&mut self.shards);
+        if shards.is_empty() {
+            shards.resize_with(SHARDS, || Arc::new(HashMap::with_hasher(self.hasher.clone())));
+        }
+        let old = Arc::make_mut(shards.get_mut(slot)?).insert(key, value);
+        self.len += usize::from(old.is_none());
+        old
+    }
+
+    /// Takes `key` out; returns what it was.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let slot = self.slot(key);
+        self.get(key)?;
+        let old = Arc::make_mut(Arc::make_mut(&mut self.shards).get_mut(slot)?).remove(key);
+        self.len -= usize::from(old.is_some());
+        old
+    }
+
+    /// All entries, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.shards.iter().flat_map(|s| s.iter())
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True without entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl<K, V> Default for Shards<K, V> {
+    fn default() -> Self {
+        Self { shards: Arc::default(), hasher: RandomState::new(), len: 0 }
+    }
+}
+
+impl<K: Hash + Eq + Clone + Ord + std::fmt::Debug, V: Clone + std::fmt::Debug> std::fmt::Debug for Shards<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<K: Hash + Eq + Clone + Ord + Serialize, V: Clone + Serialize> Serialize for Shards<K, V> {
+    /// In key order, so that equal maps give equal text.
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut all: Vec<_> = self.iter().collect();
+        all.sort_by(|a, b| a.0.cmp(b.0));
+        s.collect_map(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_is_not_changed_by_its_original() {
+        let mut map = Shards::default();
+        for i in 0..5000u32 {
+            assert_eq!(map.insert(i, i * 2), None);
+        }
+        let before = map.clone();
+        assert_eq!(map.insert(7, 0), Some(14));
+        assert_eq!(map.remove(&8), Some(16));
+        assert_eq!(map.remove(&8), None);
+        assert_eq!((map.len(), before.len()), (4999, 5000));
+        assert_eq!((before.get(&7), before.get(&8)), (Some(&14), Some(&16)));
+        assert_eq!((map.get(&7), map.get(&8)), (Some(&0), None));
+    }
+}

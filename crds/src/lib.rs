@@ -1,1 +1,54 @@
-//! Room under construction.
+//! Resource types of `smartflow.dev/v1alpha1`, and the definitions that a cluster installs.
+//!
+//! One kind per file ([`LLMProvider`], [`VirtualKey`], [`Policy`]); groups of fields that kinds share are in files
+//! named by what they are. Types only: what a resource *means* is decided in `smartflow-compile`. Unknown fields are
+//! not refused here; whoever loads a resource compares it with the schema.
+// `KubeSchema` repeats every public struct inside a function.
+#![allow(unreachable_pub)]
+
+mod access;
+mod auth;
+mod budget;
+mod condition;
+mod definitions;
+mod limits;
+mod llm_provider;
+mod model;
+mod owner;
+mod policy;
+mod price;
+mod restriction;
+mod secret_ref;
+mod simulation;
+mod targets;
+mod timeouts;
+mod upstream;
+mod virtual_key;
+mod yaml;
+
+pub use access::{Access, FromNamespaces, LabelSelector, NamespaceAccess};
+pub use auth::{ApiKey, Auth, NoCredential, Passthrough};
+pub use budget::{Budget, Period, WhenShort};
+pub use condition::{Condition, ConditionStatus};
+pub use definitions::{DefinitionError, all};
+pub use limits::Limits;
+pub use llm_provider::{LLMProvider, LLMProviderSpec, LLMProviderStatus};
+pub use model::{HiddenOutput, Model, ModelKind, OutputCap};
+pub use owner::Owner;
+pub use policy::{Enforcement, Policy, PolicySpec, PolicyStatus};
+pub use price::{LongContext, Price};
+pub use restriction::{AllowDeny, Per, PolicyAccess, PolicyBudget, PolicyLimits};
+pub use secret_ref::SecretRef;
+pub use simulation::Simulation;
+pub use targets::Targets;
+pub use timeouts::Timeouts;
+pub use upstream::{Header, Network, Tls};
+pub use virtual_key::{ParentRef, VirtualKey, VirtualKeySpec, VirtualKeyStatus};
+pub use yaml::yaml;
+
+/// API group of every kind.
+pub const GROUP: &str = "smartflow.dev";
+/// The one version that is served and stored.
+pub const VERSION: &str = "v1alpha1";
+/// Label that a Secret must carry (value `true`) before anything in it is used as a credential.
+pub const CREDENTIAL_LABEL: &str = "smartflow.dev/credential";

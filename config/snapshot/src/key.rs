@@ -3,22 +3,24 @@
 use crate::{Budget, Limits, ObjectName, TokenHash};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// A virtual key, ready to be looked up by its token's hash.
+/// A virtual key, ready to be looked up by its token's hash. What many keys have alike is stored once (`Arc`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Key {
     /// The VirtualKey object.
     pub name: ObjectName,
-    /// SHA-256 of its token.
-    pub token: TokenHash,
+    /// SHA-256 of its token. `None` = it has none that may be used (its Secret is missing, another key has the same
+    /// one): nobody can call with it, but it still pays for its children.
+    pub token: Option<TokenHash>,
     /// Who it was given to.
     pub owner: Option<Box<Owner>>,
     /// Which model names it may write.
     pub models: Grants,
     /// Its own budget.
-    pub budget: Option<Box<Budget>>,
+    pub budget: Option<Arc<Budget>>,
     /// Its own rates.
-    pub limits: Option<Box<Limits>>,
+    pub limits: Option<Arc<Limits>>,
     /// Refused with `key_disabled`.
     pub disabled: bool,
     /// Refused with `key_expired` from this second on (Unix time).
@@ -33,20 +35,20 @@ pub struct Owner {
     /// A person or service.
     pub user: Option<Box<str>>,
     /// The team that pays.
-    pub team: Option<Box<str>>,
+    pub team: Option<Arc<str>>,
     /// Groups, sorted.
-    pub groups: Box<[Box<str>]>,
+    pub groups: Arc<[Box<str>]>,
     /// Free labels for the usage log.
-    pub labels: BTreeMap<Box<str>, Box<str>>,
+    pub labels: Arc<BTreeMap<Box<str>, Box<str>>>,
 }
 
 /// Which names are granted. Empty = nothing.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize)]
 #[serde(transparent)]
-pub struct Grants(pub Box<[Grant]>);
+pub struct Grants(pub Arc<[Grant]>);
 
 /// One pattern over the name that the caller wrote.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
 pub enum Grant {
     /// `*`
     All,

@@ -20,7 +20,7 @@ pub use key::{Grant, Grants, Key, Owner};
 pub use limit::{Budget, Limits, Period, WhenShort};
 pub use money::{LongContext, NanoUsd, PicoUsd, Price};
 pub use name::ObjectName;
-pub use names::{Names, Target};
+pub use names::{Names, Offered, Target};
 pub use policy::{Access, BudgetPer, Effect, Enforcement, Policy, PolicyBudget, PolicyLimits, Targets};
 pub use provider::{Auth, Model, Namespaces, Protocol, Provider, Simulation, Timeouts};
 pub use secret::Secret;
@@ -37,7 +37,7 @@ pub struct Snapshot {
     pub hash: ContentHash,
     /// Virtual keys by the SHA-256 of their token. A disabled or expired key stays here: its caller is told so.
     pub keys: Shards<TokenHash, Arc<Key>>,
-    /// The same keys by name: parents pay for their children.
+    /// All valid keys by name, also those without a usable token: parents pay for their children.
     pub keys_by_name: Shards<ObjectName, Arc<Key>>,
     /// Providers by name.
     pub providers: Arc<BTreeMap<ObjectName, Arc<Provider>>>,

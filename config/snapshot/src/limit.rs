@@ -3,16 +3,17 @@
 use crate::NanoUsd;
 use serde::Serialize;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// A promise about money over a period.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
 pub struct Budget {
     /// The cap. Zero = nothing may be spent.
     pub limit: NanoUsd,
     /// When it starts anew.
     pub period: Period,
     /// IANA time zone in which the period's days begin.
-    pub timezone: Box<str>,
+    pub timezone: Arc<str>,
     /// Warn (usage log, metrics) at this share of the cap, in percent.
     pub soft_limit_percent: Option<u8>,
     /// What happens when little is left (L20).
@@ -33,7 +34,7 @@ pub enum Period {
 }
 
 /// What a budget does to a call whose worst case does not fit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize)]
 pub enum WhenShort {
     /// Lower its output cap, and say so in a header.
     #[default]
@@ -43,7 +44,7 @@ pub enum WhenShort {
 }
 
 /// Rates. `None` = unlimited.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize)]
 pub struct Limits {
     /// Requests in any 60 seconds.
     pub requests_per_minute: Option<NonZeroU32>,

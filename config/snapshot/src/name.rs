@@ -4,18 +4,19 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
 
-/// `namespace/name` of an object. The namespace is shared among objects: a hundred thousand keys hold one copy.
+/// `namespace/name` of an object. Both parts are shared: a hundred thousand keys hold one copy of their namespace, and a
+/// name is stored once however many maps hold it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectName {
     /// Namespace, a DNS label.
     pub namespace: Arc<str>,
     /// Name within its kind and namespace.
-    pub name: Box<str>,
+    pub name: Arc<str>,
 }
 
 impl ObjectName {
     /// A name from its two parts.
-    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Box<str>>) -> Self {
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 }

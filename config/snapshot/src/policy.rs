@@ -113,7 +113,14 @@ impl Targets {
     /// True when a call by a key of `namespace` and `owner`, that wrote `written` and is served by `model` of
     /// `provider`, is concerned.
     #[must_use]
-    pub fn matches(&self, namespace: &str, owner: Option<&Owner>, written: &str, model: &str, provider: &ObjectName) -> bool {
+    pub fn matches(
+        &self,
+        namespace: &str,
+        owner: Option<&Owner>,
+        written: &str,
+        model: &str,
+        provider: &ObjectName,
+    ) -> bool {
         let any = |list: &[Box<str>], value: Option<&str>| {
             list.is_empty() || value.is_some_and(|v| list.iter().any(|x| &**x == v))
         };

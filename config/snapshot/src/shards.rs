@@ -78,7 +78,9 @@ impl<K, V> Default for Shards<K, V> {
     }
 }
 
-impl<K: Hash + Eq + Clone + Ord + std::fmt::Debug, V: Clone + std::fmt::Debug> std::fmt::Debug for Shards<K, V> {
+impl<K: Hash + Eq + Clone + Ord + std::fmt::Debug, V: Clone + std::fmt::Debug> std::fmt::Debug
+    for Shards<K, V>
+{
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map().entries(self.iter()).finish()
     }

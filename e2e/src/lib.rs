@@ -1,1 +1,6 @@
-//! Room under construction.
+//! The real things, for tests: a strict mock vendor, the gateway as a process, worlds on disk, and clients.
+//!
+//! Everything here serves tests only, so a harness that cannot do its work panics and fails the test at once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod vendor;

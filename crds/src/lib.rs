@@ -3,8 +3,8 @@
 //! One kind per file ([`LLMProvider`], [`VirtualKey`], [`Policy`]); groups of fields that kinds share are in files
 //! named by what they are. Types only: what a resource *means* is decided in `smartflow-compile`. Unknown fields are
 //! not refused here; whoever loads a resource compares it with the schema.
-// `KubeSchema` repeats every public struct inside a function.
-#![allow(unreachable_pub)]
+// `KubeSchema` repeats every public struct inside a function; printer columns repeat their attributes.
+#![allow(unreachable_pub, clippy::duplicated_attributes)]
 
 mod access;
 mod auth;
@@ -37,7 +37,7 @@ pub use model::{HiddenOutput, Model, ModelKind, OutputCap};
 pub use owner::Owner;
 pub use policy::{Enforcement, Policy, PolicySpec, PolicyStatus};
 pub use price::{LongContext, Price};
-pub use restriction::{AllowDeny, Per, PolicyAccess, PolicyBudget, PolicyLimits};
+pub use restriction::{AllowDeny, AllowDenyModels, Per, PolicyAccess, PolicyBudget, PolicyLimits};
 pub use secret_ref::SecretRef;
 pub use simulation::Simulation;
 pub use targets::Targets;

@@ -12,18 +12,18 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Calls in any 60 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub requests_per_minute: Option<i32>,
     /// Tokens, input and output, in any 60 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub tokens_per_minute: Option<i32>,
     /// Calls in flight at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub max_parallel: Option<i32>,
     /// Tokens, input and output, in a calendar day (UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_i64))]
     pub tokens_per_day: Option<i64>,
 }

@@ -80,7 +80,7 @@ pub struct LLMProviderSpec {
 pub struct LLMProviderStatus {
     /// The generation that this status describes; -1 = not seen yet.
     #[serde(default = "unobserved")]
-    #[schemars(range(min = -1))]
+    #[schemars(range(min = -1, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: i64,
     /// `Accepted`, `ResolvedRefs`, `Programmed` and their summary `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -89,6 +89,6 @@ pub struct LLMProviderStatus {
     pub conditions: Vec<Condition>,
     /// How many models are offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub models: Option<i32>,
 }

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Model {
     /// The name that callers write.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[!-~]+$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[!-)+-~]+$"))]
     pub name: String,
     /// The name that the provider knows. Default: `name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[!-~]+$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[!-)+-~]+$"))]
     pub upstream_name: Option<String>,
     /// Further names that callers may write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 253), regex(pattern = r"^[!-~]+$")))]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 253), regex(pattern = r"^[!-)+-~]+$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub aliases: Vec<String>,
     /// What it is for: chat completions or embeddings. Default: what the catalog says, else `Chat`.
@@ -29,15 +29,15 @@ pub struct Model {
     pub price: Option<Price>,
     /// Tokens that fit into one call, input and output together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub context_window: Option<i32>,
     /// Most output tokens of one answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub max_output: Option<i32>,
     /// Upper bound of the input tokens that one image costs; used to reserve budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub image_tokens: Option<i32>,
     /// Whether it bills output that it does not stream (hidden reasoning). Default: what the catalog says, else `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

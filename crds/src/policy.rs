@@ -67,7 +67,7 @@ pub enum Enforcement {
 pub struct PolicyStatus {
     /// The generation that this status describes; -1 = not seen yet.
     #[serde(default = "unobserved")]
-    #[schemars(range(min = -1))]
+    #[schemars(range(min = -1, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: i64,
     /// `Accepted`, `ResolvedRefs`, `Programmed` and their summary `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -49,7 +49,7 @@ pub struct Price {
 #[serde(rename_all = "camelCase")]
 pub struct LongContext {
     /// Input tokens above which these prices hold.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub above_tokens: i32,
     /// Input tokens, US dollars per million.
     #[schemars(length(max = 16), regex(pattern = r"^\d{1,9}(\.\d{1,6})?$"))]

@@ -54,21 +54,37 @@ pub struct PolicyAccess {
     pub groups: Option<AllowDeny>,
     /// Models that the targeted callers may, or may not, use: exact, `prefix*` or `*`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub models: Option<AllowDeny>,
+    pub models: Option<AllowDenyModels>,
 }
 
-/// A list of what may and a list of what may not. Deny wins.
+/// Groups that may, and groups that may not. Deny wins.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct AllowDeny {
-    /// Only these. Empty = all.
+    /// Only owners in one of these. Empty = all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub allow: Vec<String>,
-    /// Never these.
+    /// Never owners in one of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub deny: Vec<String>,
+}
+
+/// Models that may be used, and models that may not. Deny wins.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowDenyModels {
+    /// Only these: exact, `prefix*` or `*`. Empty = all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = r"^([!-)+-~]+\*?|\*)$")))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub allow: Vec<String>,
+    /// Never these: exact, `prefix*` or `*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = r"^([!-)+-~]+\*?|\*)$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub deny: Vec<String>,
 }

@@ -93,7 +93,7 @@ pub struct ParentRef {
 pub struct VirtualKeyStatus {
     /// The generation that this status describes; -1 = not seen yet.
     #[serde(default = "unobserved")]
-    #[schemars(range(min = -1))]
+    #[schemars(range(min = -1, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: i64,
     /// `Accepted`, `ResolvedRefs`, `Programmed` and their summary `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -29,8 +29,13 @@ fn block(out: &mut String, value: &Value, depth: usize) {
         }
         Value::Array(items) => {
             for item in items {
+                // A mapping starts on the dash's line.
                 let _ = write!(out, "{:depth$}-", "");
+                let dash = out.len();
                 entry(out, item, depth);
+                if item.is_object() && out[dash..].starts_with('\n') {
+                    out.replace_range(dash..dash + 1 + depth + 2, " ");
+                }
             }
         }
         other => {
@@ -57,6 +62,8 @@ fn entry(out: &mut String, value: &Value, depth: usize) {
 fn inline(value: &Value) -> String {
     match value {
         Value::String(text) => scalar(text),
+        // kube keeps bounds as floats.
+        Value::Number(number) => number.to_string().trim_end_matches(".0").to_owned(),
         other => other.to_string(),
     }
 }

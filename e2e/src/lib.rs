@@ -3,4 +3,5 @@
 //! Everything here serves tests only, so a harness that cannot do its work panics and fails the test at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod sdk;
 pub mod vendor;

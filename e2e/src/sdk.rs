@@ -1,0 +1,78 @@
+//! Runs the SDK scripts, with the tools that `e2e/tools.sh` installs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// An official SDK.
+#[derive(Clone, Copy, Debug)]
+pub enum Sdk {
+    /// `openai` for Python.
+    Python,
+    /// `openai` for Node.
+    Node,
+}
+
+/// What a script is told.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// `direct`, `gateway` or `simulated`.
+    pub path: &'static str,
+    /// Base URL with `/v1`.
+    pub base_url: String,
+    /// Key that may use the models.
+    pub api_key: String,
+    /// Where the mock vendor tells what it saw; empty without one.
+    pub vendor: String,
+    /// Key whose budget is spent; empty without a gateway.
+    pub spent_key: String,
+    /// Chat model.
+    pub chat: String,
+    /// Embedding model.
+    pub embed: String,
+}
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs a script to its end and returns what it printed.
+///
+/// # Panics
+/// When the tools cannot be installed, or any case failed, with everything that was printed.
+pub fn run(sdk: Sdk, target: &Target) -> String {
+    install();
+    let (program, script) = match sdk {
+        Sdk::Python => (here().join(".tools/venv/bin/python"), "python/cases.py"),
+        Sdk::Node => (PathBuf::from("node"), "node/cases.mjs"),
+    };
+    let done = Command::new(&program)
+        .arg(here().join(script))
+        .env("SDK_PATH", target.path)
+        .env("SDK_BASE_URL", &target.base_url)
+        .env("SDK_API_KEY", &target.api_key)
+        .env("SDK_VENDOR", &target.vendor)
+        .env("SDK_SPENT_KEY", &target.spent_key)
+        .env("SDK_CHAT", &target.chat)
+        .env("SDK_EMBED", &target.embed)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("NO_PROXY", "127.0.0.1")
+        .output()
+        .unwrap_or_else(|e| panic!("{} could not be started: {e}", program.display()));
+    let printed =
+        format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{sdk:?} against {}:\n{printed}", target.path);
+    assert!(printed.lines().filter(|l| l.starts_with("ok ")).count() >= 8, "too few cases ran:\n{printed}");
+    printed
+}
+
+/// Installs the SDKs once; two tests at a time wait for each other.
+fn install() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let lock = std::fs::File::create(std::env::temp_dir().join("smartflow-e2e-tools.lock"))
+            .expect("a lock file");
+        lock.lock().expect("the lock");
+        let done = Command::new(here().join("tools.sh")).output().expect("e2e/tools.sh starts");
+        assert!(done.status.success(), "e2e/tools.sh: {}", String::from_utf8_lossy(&done.stderr));
+    });
+}

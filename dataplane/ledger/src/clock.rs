@@ -25,6 +25,9 @@ impl Now {
     #[must_use]
     pub fn plus_millis(self, millis: u64) -> Self {
         let wall = i64::try_from(millis).unwrap_or(i64::MAX);
-        Self { mono: self.mono.saturating_add(millis.saturating_mul(MS)), wall: self.wall.saturating_add(wall) }
+        Self {
+            mono: self.mono.saturating_add(millis.saturating_mul(MS)),
+            wall: self.wall.saturating_add(wall),
+        }
     }
 }

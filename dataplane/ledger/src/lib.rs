@@ -6,6 +6,8 @@
 //! with a plain `std` future, and only remote lenders need an executor.
 
 mod account;
+pub mod book;
+mod checksum;
 mod clock;
 pub mod lender;
 pub mod message;

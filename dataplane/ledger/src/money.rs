@@ -57,8 +57,10 @@ fn decimal(text: &str, whole_digits: usize, decimals: usize) -> Option<i64> {
 /// Writes nano-USD as US dollars without loss and without needless zeros: `1`, `0.0375`, `-0.000000001`.
 pub fn format_usd(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
-    let (whole, part) =
-        (nanos.unsigned_abs() / NANOS_PER_USD.unsigned_abs(), nanos.unsigned_abs() % NANOS_PER_USD.unsigned_abs());
+    let (whole, part) = (
+        nanos.unsigned_abs() / NANOS_PER_USD.unsigned_abs(),
+        nanos.unsigned_abs() % NANOS_PER_USD.unsigned_abs(),
+    );
     let text = format!("{sign}{whole}.{part:09}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -88,9 +88,7 @@ impl Calendar {
 
     fn first(&self, date: Date) -> Option<Date> {
         match self.period {
-            Period::Weekly => {
-                date.checked_sub(Span::new().days(date.weekday().to_monday_zero_offset())).ok()
-            }
+            Period::Weekly => date.checked_sub(Span::new().days(date.weekday().to_monday_zero_offset())).ok(),
             Period::Monthly => Some(date.first_of_month()),
             Period::Daily | Period::Lifetime => Some(date),
         }
@@ -128,7 +126,10 @@ mod tests {
         assert_eq!(window(Period::Daily, "UTC", at), pair("2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"));
         // 22 November 2026 is a Sunday; in Tokyo it is already Monday.
         assert_eq!(window(Period::Weekly, "UTC", at), pair("2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z"));
-        assert_eq!(window(Period::Weekly, "Asia/Tokyo", at), pair("2026-11-22T15:00:00Z", "2026-11-29T15:00:00Z"));
+        assert_eq!(
+            window(Period::Weekly, "Asia/Tokyo", at),
+            pair("2026-11-22T15:00:00Z", "2026-11-29T15:00:00Z")
+        );
         assert_eq!(window(Period::Monthly, "UTC", at), pair("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"));
         assert_eq!(Calendar::new(Period::Lifetime, "UTC").unwrap().at(millis(at)), Window::LIFETIME);
     }
@@ -155,7 +156,9 @@ mod tests {
 
     #[test]
     fn windows_follow_each_other_without_gap_or_overlap() {
-        for zone in ["UTC", "Europe/Berlin", "America/St_Johns", "Pacific/Apia", "Africa/Cairo", "America/Havana"] {
+        for zone in
+            ["UTC", "Europe/Berlin", "America/St_Johns", "Pacific/Apia", "Africa/Cairo", "America/Havana"]
+        {
             for period in [Period::Daily, Period::Weekly, Period::Monthly] {
                 let calendar = Calendar::new(period, zone).unwrap();
                 let mut window = calendar.at(millis("2009-12-20T00:00:00Z"));

@@ -1,0 +1,189 @@
+//! The standalone lender (L12): the process lends to itself. Every grant is on disk before it is answered, every settle
+//! is in the spend file, so kill -9 loses nothing.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    future::ready,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    Lender, LenderError, Pending,
+    journal::{Finding, Frame, Journal, JournalError, Opened},
+};
+use crate::{
+    account::{AccountId, Incarnation},
+    book::{Book, Standing},
+    clock::Now,
+    message::{Answers, Batch, Recalls},
+    window::Window,
+};
+
+/// A [`Book`] with a journal, in a data directory of its own.
+#[derive(Debug)]
+pub struct FileLender {
+    inner: Mutex<Inner>,
+    epoch: u64,
+    findings: Vec<Finding>,
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Inner {
+    book: Book,
+    journal: Journal,
+    opened: Opened,
+}
+
+/// The data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process uses it.
+    #[error("{path} is in use by another process")]
+    InUse {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// It cannot be made or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The fault below.
+        source: std::io::Error,
+    },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl FileLender {
+    /// Opens the lender kept in `dir` (made when missing) at the instant `now`.
+    ///
+    /// # Errors
+    /// The directory is in use, cannot be written, or its journal is damaged in the middle.
+    pub fn open(dir: &Path, now: Now) -> Result<Self, OpenError> {
+        let lock = lock_directory(dir, "lender.lock")?;
+        let (mut journal, frames, torn) = Journal::open(&dir.join("ledger.journal"))?;
+        let last = frames.iter().filter_map(|frame| frame.opened).next_back();
+        let opened = Opened::new(last.map_or(1, |o| o.generation), last.map_or(1, |o| o.epoch + 1));
+        let mut book = Book::new(opened.generation);
+        for frame in frames {
+            book.see_clock(frame.wall);
+            frame.records.into_iter().for_each(|record| book.replay(record));
+        }
+        book.replayed();
+        book.see_clock(now.wall);
+        journal.append(&Frame { wall: book.wall(), opened: Some(opened), records: Vec::new() })?;
+        let inner = Mutex::new(Inner { book, journal, opened });
+        Ok(Self { inner, epoch: opened.epoch, findings: torn.into_iter().collect(), _lock: lock })
+    }
+
+    /// How often this lender was opened: a [`crate::Revision::epoch`] that grows with every start.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What was repaired when it was opened; say it loudly.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Brings the journal to the disk itself, for power cuts; blocks, so call it from a thread that may wait. kill -9
+    /// needs none of this.
+    ///
+    /// # Errors
+    /// The disk reports a fault.
+    pub fn sync(&self) -> std::io::Result<()> {
+        let handle = self.lock().journal.handle()?;
+        handle.sync_data()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Nothing is answered before what it rests on is in the file.
+    fn record(&mut self) -> Result<(), LenderError> {
+        let records = self.book.take_changes();
+        let written = if records.is_empty() {
+            self.journal.settle()
+        } else {
+            self.journal.append(&Frame { wall: self.book.wall(), opened: None, records })
+        };
+        written.map_err(write_fault)?;
+        if self.journal.is_long() {
+            self.compact().map_err(write_fault)?;
+        }
+        Ok(())
+    }
+
+    fn compact(&mut self) -> Result<(), JournalError> {
+        let wall = self.book.wall();
+        let first = Frame { wall, opened: Some(self.opened), records: Vec::new() };
+        let rest = self.book.records().map(|record| Frame { wall, opened: None, records: vec![record] });
+        self.journal.rewrite(std::iter::once(first).chain(rest))
+    }
+}
+
+fn write_fault(fault: JournalError) -> LenderError {
+    let what = fault.to_string();
+    match fault {
+        JournalError::Io { path, source } => LenderError::Write { what: path.display().to_string(), source },
+        JournalError::Corrupt { .. } | JournalError::Newer { .. } => LenderError::Away(what),
+    }
+}
+
+/// Makes `dir` and takes the lock file `name` in it; the kernel frees it with the process.
+pub(crate) fn lock_directory(dir: &Path, name: &str) -> Result<File, OpenError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Io { path, source }
+    };
+    std::fs::create_dir_all(dir).map_err(io(dir))?;
+    let path = dir.join(name);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    }
+}
+
+impl Lender for FileLender {
+    fn exchange<'a>(&'a self, now: Now, batch: &'a Batch) -> Pending<'a, Answers> {
+        let mut inner = self.lock();
+        let answers = inner.book.exchange(now, batch);
+        let answers = inner.record().map(|()| answers);
+        Box::pin(ready(answers))
+    }
+
+    fn recalls(&self, reader: Incarnation, after: u64) -> Pending<'_, Recalls> {
+        Box::pin(ready(Ok(self.lock().book.recalls(reader, after))))
+    }
+
+    fn standing(&self, account: AccountId) -> Pending<'_, Vec<Standing>> {
+        Box::pin(ready(Ok(self.lock().book.standing(account))))
+    }
+
+    fn write_off(&self, account: AccountId, window: Window, who: Incarnation) -> Pending<'_, i64> {
+        let mut inner = self.lock();
+        let freed = inner.book.write_off(account, window, who).map_err(LenderError::WriteOff);
+        let freed = inner.record().and(freed);
+        Box::pin(ready(freed))
+    }
+
+    fn purge(&self, account: AccountId) -> Pending<'_, bool> {
+        let mut inner = self.lock();
+        let was = inner.book.purge(account);
+        let was = inner.record().map(|()| was);
+        Box::pin(ready(was))
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,225 @@
+//! The file lender's journal: one line per exchange that changed something, a checksum before each. Plain writes
+//! survive the death of the process; [`Journal::handle`] lets the owner sync for power cuts too.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{book::Record, checksum::crc32};
+
+/// The format written here; a newer one is not read.
+const VERSION: u32 = 1;
+/// Below this size a journal is not worth compacting.
+const COMPACT_FROM: u64 = 1 << 20;
+
+/// Something that was repaired on the way and should be told loudly.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// The last record was not whole; the process was killed while it wrote it.
+    #[error("{path}: cut off {bytes} bytes after the last whole record at byte {at}")]
+    TornTail {
+        /// The file.
+        path: PathBuf,
+        /// Where it was cut.
+        at: usize,
+        /// How much was cut off.
+        bytes: usize,
+    },
+    /// A predecessor's spend file, or a record in it, could not be read; what it held stays leased.
+    #[error("{path}: {problem}")]
+    SpendFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// The journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Opening, reading or writing failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The fault below.
+        source: io::Error,
+    },
+    /// A record in the middle is damaged: spend that is on record behind it must not be lost silently.
+    #[error(
+        "{path}: the record at byte {at} is damaged and whole records follow it; restore the file from a copy, or move it away to start with empty budgets"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where the damage begins.
+        at: usize,
+    },
+    /// Written by a newer version.
+    #[error("{path}: format {version}, this version reads up to {VERSION}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The format found.
+        version: u32,
+    },
+}
+
+/// One line.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Frame {
+    /// The lender's clock.
+    pub(super) wall: i64,
+    /// First in every run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) opened: Option<Opened>,
+    /// What changed.
+    #[serde(default)]
+    pub(super) records: Vec<Record>,
+}
+
+/// A start of the lender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Opened {
+    version: u32,
+    /// The ledger's generation.
+    pub(super) generation: u64,
+    /// Counts the starts.
+    pub(super) epoch: u64,
+}
+
+impl Opened {
+    pub(super) fn new(generation: u64, epoch: u64) -> Self {
+        Self { version: VERSION, generation, epoch }
+    }
+}
+
+/// An append-only file of frames.
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    /// Whole records end here.
+    length: u64,
+    /// Length after the last compaction.
+    compact: u64,
+    /// Frames that could not be written yet.
+    owed: Vec<u8>,
+}
+
+impl Journal {
+    /// Opens or makes the journal and reads what it holds.
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Frame>, Option<Finding>), JournalError> {
+        let io = |source| JournalError::Io { path: path.to_owned(), source };
+        let file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(io)?;
+        let bytes = std::fs::read(path).map_err(io)?;
+        let (frames, whole) = read_frames(path, &bytes)?;
+        let mut finding = None;
+        if whole < bytes.len() {
+            file.set_len(whole as u64).map_err(io)?;
+            finding =
+                Some(Finding::TornTail { path: path.to_owned(), at: whole, bytes: bytes.len() - whole });
+        }
+        let length = whole as u64;
+        Ok((Self { path: path.to_owned(), file, length, compact: 0, owed: Vec::new() }, frames, finding))
+    }
+
+    /// Writes a frame. When this fails the frame is owed: it is written before anything else.
+    pub(super) fn append(&mut self, frame: &Frame) -> Result<(), JournalError> {
+        line(frame, &mut self.owed).map_err(|source| self.io(source))?;
+        self.settle()
+    }
+
+    /// Writes what is owed.
+    pub(super) fn settle(&mut self) -> Result<(), JournalError> {
+        if self.owed.is_empty() {
+            return Ok(());
+        }
+        if let Err(source) = self.file.write_all(&self.owed) {
+            // Half a frame must not stand in the middle of the file.
+            let cut = self.file.set_len(self.length);
+            return Err(self.io(cut.err().unwrap_or(source)));
+        }
+        self.length += self.owed.len() as u64;
+        self.owed.clear();
+        Ok(())
+    }
+
+    /// Whether a compaction is due.
+    pub(super) fn is_long(&self) -> bool {
+        self.length > COMPACT_FROM && self.length > 4 * self.compact
+    }
+
+    /// Replaces the journal by `frames`, atomically.
+    pub(super) fn rewrite(&mut self, frames: impl Iterator<Item = Frame>) -> Result<(), JournalError> {
+        let mut bytes = Vec::new();
+        for frame in frames {
+            line(&frame, &mut bytes).map_err(|source| self.io(source))?;
+        }
+        let next = self.path.with_extension("new");
+        let written = File::create(&next).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_data()
+        });
+        written
+            .and_then(|()| std::fs::rename(&next, &self.path))
+            .and_then(|()| OpenOptions::new().read(true).append(true).open(&self.path))
+            .map(|file| self.file = file)
+            .map_err(|source| self.io(source))?;
+        self.length = bytes.len() as u64;
+        self.compact = self.length;
+        self.owed.clear();
+        Ok(())
+    }
+
+    /// A second handle, to sync without holding up the lender.
+    pub(super) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    fn io(&self, source: io::Error) -> JournalError {
+        JournalError::Io { path: self.path.clone(), source }
+    }
+}
+
+fn line(frame: &Frame, out: &mut Vec<u8>) -> io::Result<()> {
+    let body = serde_json::to_vec(frame)?;
+    write!(out, "{:08x} ", crc32(&body))?;
+    out.extend_from_slice(&body);
+    out.push(b'\n');
+    Ok(())
+}
+
+/// The frames, and the length of the part that holds whole ones.
+fn read_frames(path: &Path, bytes: &[u8]) -> Result<(Vec<Frame>, usize), JournalError> {
+    let mut frames = Vec::new();
+    let mut at = 0;
+    for raw in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let Some(frame) = whole(raw) else {
+            if bytes[at + raw.len()..].split_inclusive(|byte| *byte == b'\n').any(|raw| whole(raw).is_some())
+            {
+                return Err(JournalError::Corrupt { path: path.to_owned(), at });
+            }
+            return Ok((frames, at));
+        };
+        if let Some(Opened { version, .. }) = frame.opened.filter(|opened| opened.version > VERSION) {
+            return Err(JournalError::Newer { path: path.to_owned(), version });
+        }
+        frames.push(frame);
+        at += raw.len();
+    }
+    Ok((frames, at))
+}
+
+/// A line whose checksum fits and that can be read.
+fn whole(raw: &[u8]) -> Option<Frame> {
+    let body = raw.strip_suffix(b"\n")?;
+    let (sum, body) = (body.get(..8)?, body.get(9..)?);
+    let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
+    (sum == crc32(body)).then(|| serde_json::from_slice(body).ok())?
+}

@@ -1,7 +1,13 @@
 //! The real things, for tests: a strict mock vendor, the gateway as a process, worlds on disk, and clients.
 //!
 //! Everything here serves tests only, so a harness that cannot do its work panics and fails the test at once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+// The tests' own setting of which binary they run.
+#![allow(clippy::disallowed_methods)]
 
+pub mod client;
+pub mod gateway;
+pub mod raw;
 pub mod sdk;
 pub mod vendor;
+pub mod world;

@@ -1,0 +1,296 @@
+//! A small HTTP client: keeps connections, reads streams event by event, and leaves when dropped.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::HeaderMap;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpStream;
+
+type Connection = SendRequest<Full<Bytes>>;
+
+/// A caller with a key.
+#[derive(Clone)]
+pub struct Client {
+    addr: SocketAddr,
+    token: String,
+    headers: Vec<(String, String)>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON; `Null` when it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// A header as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|v| v.to_str().ok())
+    }
+
+    /// `error.code` of the body.
+    #[must_use]
+    pub fn code(&self) -> String {
+        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The answer, when its status is as expected.
+    ///
+    /// # Panics
+    /// When it is not, with the body.
+    #[must_use]
+    pub fn expect_status(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{:?} {:?}", self.headers, self.body);
+        self
+    }
+
+    /// Asserts status, `error.type` and `error.code` of an error in OpenAI's shape.
+    ///
+    /// # Panics
+    /// When any differs or a field of the shape is missing.
+    pub fn expect_error(&self, status: u16, kind: &str, code: &str) {
+        let body = self.json();
+        let error = &body["error"];
+        assert_eq!(
+            (self.status, error["type"].as_str(), error["code"].as_str()),
+            (status, Some(kind), Some(code)),
+            "{} {:?}",
+            body,
+            self.headers
+        );
+        assert!(error["message"].as_str().is_some_and(|m| m.len() > 4), "a message for people: {body}");
+        assert!(
+            error.as_object().is_some_and(|e| e.contains_key("param")),
+            "OpenAI's shape has param: {body}"
+        );
+    }
+}
+
+impl Client {
+    /// A caller of the server at `addr` with this key.
+    #[must_use]
+    pub fn new(addr: SocketAddr, token: &str) -> Self {
+        Self { addr, token: token.to_owned(), headers: Vec::new(), idle: Arc::default() }
+    }
+
+    /// The same caller, sending one more header with each request.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    async fn connection(&self) -> Result<Connection, String> {
+        loop {
+            let idle = self.idle.lock().unwrap().pop();
+            let Some(mut connection) = idle else { break };
+            if connection.ready().await.is_ok() {
+                return Ok(connection);
+            }
+        }
+        let stream = TcpStream::connect(self.addr).await.map_err(|e| format!("connect: {e}"))?;
+        stream.set_nodelay(true).map_err(|e| e.to_string())?;
+        let (sender, driver) = handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+        tokio::spawn(driver);
+        Ok(sender)
+    }
+
+    async fn start(
+        &self,
+        method: &str,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(Response<Incoming>, Connection), String> {
+        let mut request = Request::builder().method(method).uri(path).header("host", self.addr.to_string());
+        if !self.token.is_empty() {
+            request = request.header("authorization", format!("Bearer {}", self.token));
+        }
+        if method == "POST" {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(body)).map_err(|e| e.to_string())?;
+        let mut connection = self.connection().await?;
+        let response = connection.send_request(request).await.map_err(|e| format!("{e:?}"))?;
+        Ok((response, connection))
+    }
+
+    /// One request, and the answer or why there was none.
+    ///
+    /// # Errors
+    /// The connection failed, or the answer was not read to its end.
+    pub async fn try_send(&self, method: &str, path: &str, body: Bytes) -> Result<Answer, String> {
+        let (response, connection) = self.start(method, path, body).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(|e| format!("{e:?}"))?.to_bytes();
+        self.idle.lock().unwrap().push(connection);
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    /// GET.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.try_send("GET", path, Bytes::new()).await.unwrap_or_else(|e| panic!("GET {path}: {e}"))
+    }
+
+    /// POST of a JSON body.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        let body = Bytes::from(body.to_string());
+        self.try_send("POST", path, body).await.unwrap_or_else(|e| panic!("POST {path}: {e}"))
+    }
+
+    /// A chat call that is answered whole.
+    pub async fn chat(&self, body: &Value) -> Answer {
+        self.post("/v1/chat/completions", body).await
+    }
+
+    /// A chat call that streams; an answer that is no stream comes back whole.
+    ///
+    /// # Errors
+    /// The whole answer, when it is not a stream.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn stream(&self, body: &Value) -> Result<Stream, Answer> {
+        let mut body = body.clone();
+        body["stream"] = json!(true);
+        let sent = self.start("POST", "/v1/chat/completions", Bytes::from(body.to_string())).await;
+        let (response, connection) = sent.unwrap_or_else(|e| panic!("stream: {e}"));
+        let (head, body) = response.into_parts();
+        let kind = head.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if kind.starts_with("text/event-stream") {
+            return Ok(Stream { headers: head.headers, body, buf: Vec::new(), _connection: connection });
+        }
+        let body = body.collect().await.expect("a whole answer").to_bytes();
+        Err(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    }
+}
+
+/// A body with one user message for `model`.
+#[must_use]
+pub fn ask(model: &str, text: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": text}]})
+}
+
+/// A stream being read; dropping it closes the connection.
+pub struct Stream {
+    /// Headers of the answer.
+    pub headers: HeaderMap,
+    body: Incoming,
+    buf: Vec<u8>,
+    _connection: Connection,
+}
+
+/// How a stream went.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Text of the first choice.
+    pub text: String,
+    /// Content deltas that were not empty.
+    pub deltas: u64,
+    /// Last `finish_reason`.
+    pub finish: Option<String>,
+    /// The usage chunk.
+    pub usage: Option<Value>,
+    /// An error event.
+    pub error: Option<Value>,
+    /// `[DONE]` came.
+    pub done: bool,
+    /// The connection broke before the body's end.
+    pub broken: bool,
+}
+
+impl Stream {
+    /// The next event's data; `None` at the end.
+    ///
+    /// # Errors
+    /// The body broke off.
+    pub async fn next(&mut self) -> Result<Option<String>, String> {
+        loop {
+            if let Some(end) = self.buf.windows(2).position(|w| w == b"\n\n") {
+                let event: Vec<u8> = self.buf.drain(..end + 2).collect();
+                let event = String::from_utf8(event).map_err(|e| e.to_string())?;
+                if let Some(data) = event.trim_end().strip_prefix("data: ") {
+                    return Ok(Some(data.to_owned()));
+                }
+                continue;
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => self.buf.extend_from_slice(frame.data_ref().map_or(&[], |d| &d[..])),
+                Some(Err(e)) => return Err(format!("{e:?}")),
+                None if self.buf.is_empty() => return Ok(None),
+                None => return Err(format!("the body ended inside an event: {:?}", self.buf)),
+            }
+        }
+    }
+
+    /// Reads until `deltas` content deltas have come, or to the end.
+    pub async fn read(&mut self, deltas: u64) -> Told {
+        let mut told = Told::default();
+        while told.deltas < deltas {
+            match self.next().await {
+                Ok(Some(data)) if data == "[DONE]" => told.done = true,
+                Ok(Some(data)) => told.take(&data),
+                Ok(None) => break,
+                Err(_) => {
+                    told.broken = true;
+                    break;
+                }
+            }
+        }
+        told
+    }
+
+    /// Reads to the end.
+    pub async fn all(mut self) -> Told {
+        self.read(u64::MAX).await
+    }
+}
+
+impl Told {
+    fn take(&mut self, data: &str) {
+        let event: Value =
+            serde_json::from_str(data).unwrap_or_else(|e| panic!("an event is no JSON: {e}: {data}"));
+        if event.get("error").is_some() {
+            self.error = Some(event["error"].clone());
+            return;
+        }
+        if event["usage"].is_object() {
+            self.usage = Some(event["usage"].clone());
+        }
+        let choice = &event["choices"][0];
+        if let Some(text) = choice["delta"]["content"].as_str().filter(|t| !t.is_empty()) {
+            self.text.push_str(text);
+            self.deltas += 1;
+        }
+        if let Some(finish) = choice["finish_reason"].as_str() {
+            self.finish = Some(finish.to_owned());
+        }
+    }
+}

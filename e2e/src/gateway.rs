@@ -1,0 +1,242 @@
+//! The gateway as a process: started on free ports, watched, killed, started again, and never left behind.
+
+use crate::client::{Answer, Client};
+use crate::world::World;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const STARTS_WITHIN: Duration = Duration::from_secs(15);
+
+/// A running gateway and its data folder; killed when dropped, also by a panic.
+pub struct Gateway {
+    /// Where callers connect.
+    pub traffic: SocketAddr,
+    /// Metrics, health, conditions.
+    pub admin: SocketAddr,
+    child: Child,
+    world: PathBuf,
+    home: TempDir,
+    arguments: Vec<String>,
+}
+
+impl Gateway {
+    /// Starts the gateway for a world and waits until it is ready.
+    ///
+    /// # Panics
+    /// When the binary is not built, or it is not ready in time (with its log).
+    pub async fn start(world: &World) -> Self {
+        Self::start_with(world, &[]).await
+    }
+
+    /// The same with further arguments.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_with(world: &World, arguments: &[&str]) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let (traffic, admin) = (free_port(), free_port());
+        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        let world = world.path().to_owned();
+        let child = spawn(&world, home.path(), traffic, admin, &arguments);
+        let mut gateway = Self { traffic, admin, child, world, home, arguments };
+        gateway.ready().await;
+        gateway
+    }
+
+    async fn ready(&mut self) {
+        let start = Instant::now();
+        let probe = Client::new(self.admin, "");
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child's state") {
+                panic!("the gateway ended at start with {status}:\n{}", self.log());
+            }
+            let answer = probe.try_send("GET", "/readyz", bytes::Bytes::new()).await;
+            if answer.is_ok_and(|a| a.status == 200) {
+                return;
+            }
+            assert!(start.elapsed() < STARTS_WITHIN, "the gateway is not ready:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// A caller with this key.
+    #[must_use]
+    pub fn client(&self, token: &str) -> Client {
+        Client::new(self.traffic, token)
+    }
+
+    /// A page of the admin port.
+    pub async fn admin_page(&self, path: &str) -> Answer {
+        Client::new(self.admin, "").get(path).await
+    }
+
+    /// Kills it as `kill -9` does.
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a kill");
+        self.child.wait().expect("the end of the child");
+    }
+
+    /// Starts it again on the same ports, world and data folder, and waits until it is ready.
+    pub async fn again(&mut self) {
+        self.child = spawn(&self.world, self.home.path(), self.traffic, self.admin, &self.arguments);
+        self.ready().await;
+    }
+
+    /// Sends SIGTERM.
+    ///
+    /// # Panics
+    /// When the signal cannot be sent.
+    pub fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|s| s.success()), "SIGTERM was not sent");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it has not ended within `limit`.
+    pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child's state") {
+                return status;
+            }
+            assert!(start.elapsed() < limit, "the gateway did not end:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// Everything that it logged, in all its lives.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let text = |name: &str| std::fs::read(self.home.path().join(name)).unwrap_or_default();
+        format!("{}{}", String::from_utf8_lossy(&text("stdout")), String::from_utf8_lossy(&text("stderr")))
+    }
+
+    /// Its usage lines, one per call.
+    #[must_use]
+    pub fn usage(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.home.path().join("usage.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Open descriptors.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a live process").count()
+    }
+
+    /// Resident memory in KiB.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    #[must_use]
+    pub fn resident_kib(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a live process");
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
+    }
+
+    /// Its command line, as any user of the machine may read it.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        let raw = std::fs::read(format!("/proc/{}/cmdline", self.child.id())).expect("a live process");
+        String::from_utf8_lossy(&raw).replace('\0', " ")
+    }
+
+    /// Waits until `done` holds, or panics with the log.
+    ///
+    /// # Panics
+    /// When `limit` passes first.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, limit: Duration, done: impl Fn() -> F) {
+        let start = Instant::now();
+        while !done().await {
+            assert!(start.elapsed() < limit, "not within {limit:?}: {what}\n{}", self.tail());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's last words\n{}", self.tail());
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("the port just bound")
+}
+
+/// The gateway's binary: `SMARTFLOW_GATEWAY_BIN`, or the one built beside this test.
+///
+/// # Panics
+/// When it is not there, saying what to run.
+#[must_use]
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("SMARTFLOW_GATEWAY_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("the test's own path");
+    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let binary = profile.join("smartflow-gateway");
+    assert!(
+        binary.exists(),
+        "{} is not built: run `cargo build -p smartflow-gateway` first (`cargo xtask test` does)",
+        binary.display()
+    );
+    binary
+}
+
+fn spawn(world: &Path, home: &Path, traffic: SocketAddr, admin: SocketAddr, arguments: &[String]) -> Child {
+    let log = |name: &str| {
+        let opened = std::fs::File::options().create(true).append(true).open(home.join(name));
+        Stdio::from(opened.expect("a log file"))
+    };
+    Command::new(binary())
+        .args(["--listen", &traffic.to_string(), "--admin-listen", &admin.to_string()])
+        .arg("--world")
+        .arg(world)
+        .arg("--data-dir")
+        .arg(home.join("data"))
+        .arg("--usage-log")
+        .arg(home.join("usage.jsonl"))
+        .args(arguments)
+        .env_remove("HTTPS_PROXY")
+        .env_remove("NO_PROXY")
+        .stdin(Stdio::null())
+        .stdout(log("stdout"))
+        .stderr(log("stderr"))
+        .spawn()
+        .expect("the gateway starts")
+}

@@ -137,6 +137,8 @@ fn bound_of(schema: &Value, name: &str) -> Option<String> {
     match &schema[name] {
         Value::Null => None,
         Value::String(text) => Some(format!("`{text}`")),
+        // What the integer type or JSON bounds anyway.
+        Value::Number(number) if number.as_f64().is_some_and(|number| number >= f64::from(i32::MAX)) => None,
         Value::Number(number) => Some(number.to_string().trim_end_matches(".0").to_owned()),
         other => Some(format!("`{other}`")),
     }

@@ -204,7 +204,9 @@ fn free_port() -> SocketAddr {
 /// When it is not there, saying what to run.
 #[must_use]
 pub fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("SMARTFLOW_GATEWAY_BIN") {
+    #[expect(clippy::disallowed_methods, reason = "the tests' own setting: which binary they run")]
+    let chosen = std::env::var_os("SMARTFLOW_GATEWAY_BIN");
+    if let Some(path) = chosen {
         return path.into();
     }
     let test = std::env::current_exe().expect("the test's own path");

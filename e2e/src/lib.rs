@@ -2,8 +2,6 @@
 //!
 //! Everything here serves tests only, so a harness that cannot do its work panics and fails the test at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
-// The tests' own setting of which binary they run.
-#![allow(clippy::disallowed_methods)]
 
 pub mod client;
 pub mod gateway;

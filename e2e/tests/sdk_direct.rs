@@ -1,5 +1,7 @@
 //! The scripts against the mock vendor without a gateway: what fails here is the script's or the mock's fault.
 
+#![allow(clippy::print_stdout)]
+
 use smartflow_e2e::sdk::{Sdk, Target, run};
 use smartflow_e2e::vendor::{Config, Vendor};
 

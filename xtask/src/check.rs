@@ -7,6 +7,8 @@ mod licences;
 mod lints;
 mod purity;
 mod sizes;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use crate::process::ProcessError;

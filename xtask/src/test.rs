@@ -15,6 +15,8 @@ pub(crate) fn run(root: &Path) -> Result<bool, ProcessError> {
 
     step("tools", start);
     tools::install(root)?;
+    step("official SDKs for e2e", start);
+    tools::clients(root)?;
 
     step("house rules", start);
     let broken = check::run()?;

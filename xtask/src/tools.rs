@@ -29,6 +29,11 @@ pub(crate) fn install(root: &Path) -> Result<(), ProcessError> {
     process::run(&mut install)
 }
 
+/// Installs the official SDKs for the end-to-end tests; does nothing when they are there.
+pub(crate) fn clients(root: &Path) -> Result<(), ProcessError> {
+    process::run(Command::new("bash").current_dir(root).arg("e2e/tools.sh"))
+}
+
 fn folder(root: &Path) -> PathBuf {
     root.join("target/tools")
 }

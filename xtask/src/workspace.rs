@@ -53,6 +53,28 @@ impl Workspace {
         Ok(Self { root, packages, graph })
     }
 
+    /// A workspace of `packages` (name, folder, what it is built with) at `root`, where git must have been set up.
+    #[cfg(test)]
+    pub(crate) fn of(root: PathBuf, packages: &[(&str, &str, &[&str])]) -> Self {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let graph =
+            packages.iter().map(|(name, _, next)| ((*name).to_owned(), ((*name).to_owned(), names(next))));
+        let package = |name: &str, folder: &str, next: &[&str]| Package {
+            id: name.to_owned(),
+            folder: PathBuf::from(folder),
+            dependencies: names(next).into_iter().collect(),
+        };
+        Self {
+            root,
+            packages: packages
+                .iter()
+                .filter(|(_, folder, _)| !folder.is_empty())
+                .map(|(name, folder, next)| ((*name).to_owned(), package(name, folder, next)))
+                .collect(),
+            graph: graph.collect(),
+        }
+    }
+
     /// Names of all packages that `package` is built with, itself left out.
     pub(crate) fn closure(&self, package: &Package) -> BTreeSet<&str> {
         let mut seen = BTreeSet::new();

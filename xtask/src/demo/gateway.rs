@@ -62,7 +62,9 @@ impl Gateway {
         let log = File::create(folder.join("gateway.log")).map_err(system("make the log"))?;
         let errors = log.try_clone().map_err(system("share the log"))?;
         let (traffic, admin) = (free(8080)?, free(9090)?);
-        let mut command = Command::new(root.join("target/debug/smartflow-gateway"));
+        // Beside this program, wherever cargo's target folder is.
+        let program = std::env::current_exe().map_err(system("find smartflow-gateway"))?;
+        let mut command = Command::new(program.with_file_name("smartflow-gateway"));
         command.current_dir(root).args(["--world", WORLD, "--data-dir"]).arg(folder.join("data"));
         command.args(["--listen", &traffic.to_string(), "--admin-listen", &admin.to_string()]);
         command.stdin(Stdio::null()).stdout(log).stderr(errors);

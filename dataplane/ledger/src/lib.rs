@@ -12,6 +12,8 @@ mod clock;
 pub mod lender;
 pub mod message;
 pub mod money;
+pub mod rate;
+mod spend_file;
 mod window;
 
 pub use account::{AccountId, AccountSpec, Incarnation, Period, PodId, Revision};

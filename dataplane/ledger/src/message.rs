@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     account::{AccountId, Incarnation, PodId, Revision},
+    rate::{RateAnswer, RateAsk},
     window::Window,
 };
 
@@ -131,6 +132,9 @@ pub struct Batch {
     pub recalls_after: u64,
     /// Messages about money.
     pub money: Vec<MoneyAsk>,
+    /// Messages about rates.
+    #[serde(default)]
+    pub rates: Vec<RateAsk>,
 }
 
 /// The lender's answers to a [`Batch`], in its order.
@@ -144,6 +148,9 @@ pub struct Answers {
     pub wall: i64,
     /// One answer per [`Batch::money`].
     pub money: Vec<MoneyAnswer>,
+    /// One answer per [`Batch::rates`].
+    #[serde(default)]
+    pub rates: Vec<RateAnswer>,
     /// What other pods are short of.
     pub recalls: Recalls,
 }

@@ -78,7 +78,8 @@ impl Book {
             self.purge_old();
         }
         let recalls = self.recalls(batch.incarnation, batch.recalls_after);
-        Answers { generation: self.generation, recovering: false, wall: self.wall, money, recalls }
+        let (generation, wall, rates) = (self.generation, self.wall, Vec::new());
+        Answers { generation, recovering: false, wall, money, rates, recalls }
     }
 
     /// What pods other than `reader` are short of, after a point of the stream.

@@ -17,6 +17,7 @@ use crate::{
     book::{Book, Standing},
     clock::Now,
     message::{Answers, Batch, Recalls},
+    rate::{RateAnswer, RateBook},
     window::Window,
 };
 
@@ -34,6 +35,9 @@ struct Inner {
     book: Book,
     journal: Journal,
     opened: Opened,
+    rates: RateBook,
+    /// Rates are worthless after a minute, so they do not share the file of the money.
+    rates_journal: Journal,
 }
 
 /// The data directory cannot be used.
@@ -75,9 +79,14 @@ impl FileLender {
         }
         book.replayed();
         book.see_clock(now.wall);
-        journal.append(&Frame { wall: book.wall(), opened: Some(opened), records: Vec::new() })?;
-        let inner = Mutex::new(Inner { book, journal, opened });
-        Ok(Self { inner, epoch: opened.epoch, findings: torn.into_iter().collect(), _lock: lock })
+        journal.append(&Frame { wall: book.wall(), opened: Some(opened), ..Frame::default() })?;
+        let (rates_journal, frames, torn_rates) = Journal::open(&dir.join("rates.journal"))?;
+        let rates =
+            frames.into_iter().flat_map(|frame| frame.rates.into_iter().map(move |rate| (frame.wall, rate)));
+        let rates = RateBook::reopened(opened.generation, now, rates);
+        let findings = torn.into_iter().chain(torn_rates).collect();
+        let inner = Mutex::new(Inner { book, journal, opened, rates, rates_journal });
+        Ok(Self { inner, epoch: opened.epoch, findings, _lock: lock })
     }
 
     /// How often this lender was opened: a [`crate::Revision::epoch`] that grows with every start.
@@ -112,7 +121,7 @@ impl Inner {
         let written = if records.is_empty() {
             self.journal.settle()
         } else {
-            self.journal.append(&Frame { wall: self.book.wall(), opened: None, records })
+            self.journal.append(&Frame { wall: self.book.wall(), records, ..Frame::default() })
         };
         written.map_err(write_fault)?;
         if self.journal.is_long() {
@@ -123,9 +132,30 @@ impl Inner {
 
     fn compact(&mut self) -> Result<(), JournalError> {
         let wall = self.book.wall();
-        let first = Frame { wall, opened: Some(self.opened), records: Vec::new() };
-        let rest = self.book.records().map(|record| Frame { wall, opened: None, records: vec![record] });
-        self.journal.rewrite(std::iter::once(first).chain(rest))
+        let first = Frame { wall, opened: Some(self.opened), ..Frame::default() };
+        let rest =
+            self.book.records().map(|record| Frame { wall, records: vec![record], ..Frame::default() });
+        self.journal.rewrite(std::iter::once(first).chain(rest), true)
+    }
+
+    fn rate(&mut self, now: Now, batch: &Batch) -> Result<Vec<RateAnswer>, LenderError> {
+        let mut rates = Vec::new();
+        let handle = |ask| {
+            let (answer, record) = self.rates.handle(now, ask);
+            rates.extend(record);
+            answer
+        };
+        let answers = batch.rates.iter().map(handle).collect();
+        if !rates.is_empty() {
+            let frame = Frame { wall: now.wall, rates, ..Frame::default() };
+            self.rates_journal.append(&frame).map_err(write_fault)?;
+        }
+        if self.rates_journal.is_long() {
+            let frame = |rate| Frame { wall: now.wall, rates: vec![rate], ..Frame::default() };
+            let frames = self.rates.records(now).into_iter().map(frame);
+            self.rates_journal.rewrite(frames, false).map_err(write_fault)?;
+        }
+        Ok(answers)
     }
 }
 
@@ -156,9 +186,12 @@ pub(crate) fn lock_directory(dir: &Path, name: &str) -> Result<File, OpenError> 
 impl Lender for FileLender {
     fn exchange<'a>(&'a self, now: Now, batch: &'a Batch) -> Pending<'a, Answers> {
         let mut inner = self.lock();
-        let answers = inner.book.exchange(now, batch);
-        let answers = inner.record().map(|()| answers);
-        Box::pin(ready(answers))
+        let mut answers = inner.book.exchange(now, batch);
+        let written = inner.record().and_then(|()| inner.rate(now, batch));
+        Box::pin(ready(written.map(|rates| {
+            answers.rates = rates;
+            answers
+        })))
     }
 
     fn recalls(&self, reader: Incarnation, after: u64) -> Pending<'_, Recalls> {

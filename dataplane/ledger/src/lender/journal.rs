@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{book::Record, checksum::crc32};
+use crate::{book::Record, checksum::crc32, rate::RateRecord};
 
 /// The format written here; a newer one is not read.
 const VERSION: u32 = 1;
@@ -79,8 +79,11 @@ pub(super) struct Frame {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) opened: Option<Opened>,
     /// What changed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) records: Vec<Record>,
+    /// What changed in the rates; in the rates' own journal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) rates: Vec<RateRecord>,
 }
 
 /// A start of the lender.
@@ -155,8 +158,12 @@ impl Journal {
         self.length > COMPACT_FROM && self.length > 4 * self.compact
     }
 
-    /// Replaces the journal by `frames`, atomically.
-    pub(super) fn rewrite(&mut self, frames: impl Iterator<Item = Frame>) -> Result<(), JournalError> {
+    /// Replaces the journal by `frames`, atomically; with `sync` also for power cuts.
+    pub(super) fn rewrite(
+        &mut self,
+        frames: impl Iterator<Item = Frame>,
+        sync: bool,
+    ) -> Result<(), JournalError> {
         let mut bytes = Vec::new();
         for frame in frames {
             line(&frame, &mut bytes).map_err(|source| self.io(source))?;
@@ -164,7 +171,7 @@ impl Journal {
         let next = self.path.with_extension("new");
         let written = File::create(&next).and_then(|mut file| {
             file.write_all(&bytes)?;
-            file.sync_data()
+            if sync { file.sync_data() } else { Ok(()) }
         });
         written
             .and_then(|()| std::fs::rename(&next, &self.path))

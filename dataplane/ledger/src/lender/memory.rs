@@ -11,6 +11,7 @@ use crate::{
     book::{Book, Standing},
     clock::Now,
     message::{Answers, Batch, Recalls},
+    rate::RateBook,
     window::Window,
 };
 
@@ -18,11 +19,13 @@ use crate::{
 #[derive(Debug)]
 pub struct MemoryLender {
     book: Mutex<Book>,
+    rates: Mutex<RateBook>,
 }
 
 impl Default for MemoryLender {
     fn default() -> Self {
-        Self { book: Mutex::new(Book::new(1)) }
+        let rates = RateBook::new(1, Now { mono: 0, wall: 0 }, false);
+        Self { book: Mutex::new(Book::new(1)), rates: Mutex::new(rates) }
     }
 }
 
@@ -35,8 +38,10 @@ impl MemoryLender {
 impl Lender for MemoryLender {
     fn exchange<'a>(&'a self, now: Now, batch: &'a Batch) -> Pending<'a, Answers> {
         let mut book = self.book();
-        let answers = book.exchange(now, batch);
+        let mut answers = book.exchange(now, batch);
         book.take_changes();
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.rates = batch.rates.iter().map(|ask| rates.handle(now, ask).0).collect();
         Box::pin(ready(Ok(answers)))
     }
 

@@ -1,5 +1,6 @@
 //! `cargo xtask check`: lints and house rules, each a function from the workspace to its findings.
 
+mod documents;
 mod exceptions;
 mod generated;
 mod imports;
@@ -22,12 +23,13 @@ type Findings = Result<Vec<String>, ProcessError>;
 type Check = fn(&Workspace) -> Findings;
 
 /// The rules by name. Cheap ones first, so that the common slip shows at once.
-const RULES: [(&str, Check); 9] = [
+const RULES: [(&str, Check); 10] = [
     ("sizes of files", sizes::check),
     ("who imports whom", imports::check),
     ("pure crates stay pure", purity::check),
     ("exceptions from lints", exceptions::check),
     ("words", words::check),
+    ("documents", documents::check),
     ("format", lints::format),
     ("licences, bans, sources", licences::check),
     ("generated files", generated::check),

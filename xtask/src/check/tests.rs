@@ -1,6 +1,6 @@
 //! Each rule refuses what it is for, and lets the rest pass.
 
-use super::{Findings, exceptions, imports, purity, sizes, words};
+use super::{Findings, documents, exceptions, imports, purity, sizes, words};
 use crate::workspace::Workspace;
 use std::fs;
 use std::process::Command;
@@ -121,4 +121,13 @@ fn marks_of_unfinished_work_are_refused() {
         findings(words::check, &[], &[("a.rs", text.as_str()), ("b.rs", "// to do it is to know it\n")]);
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("a.rs:2:"));
+}
+
+#[test]
+fn a_setting_that_no_document_names_is_refused() {
+    let args = ("dataplane/gateway/src/args.rs", "env = \"SMARTFLOW_A\" env = \"SMARTFLOW_B\"");
+    let found =
+        findings(documents::check, &[], &[args, ("docs/configuration.md", "| `--a` | `SMARTFLOW_A` |\n")]);
+    assert_eq!(found[0], "docs/configuration.md: `SMARTFLOW_B` of dataplane/gateway/src/args.rs is missing");
+    assert!(found[1..].iter().all(|finding| finding.contains("is not there")), "{found:?}");
 }

@@ -46,7 +46,7 @@ pub(crate) enum Error {
 pub(crate) fn run(args: &Args, root: &Path) -> Result<(), Error> {
     println!("Building the gateway (the first time takes a few minutes) ...");
     let start = Instant::now();
-    process::run(process::cargo(root).args(["build", "--quiet", "--package", "smartflow-gateway"]))?;
+    process::run(process::cargo(root).args(["build", "--locked", "--package", "smartflow-gateway"]))?;
     println!("Built in {:.0} s.\n", start.elapsed().as_secs_f32());
 
     let mut gateway = Gateway::start(root)?;

@@ -1,7 +1,7 @@
 //! `smartflow-bench`: the parts of the benchmark as commands.
 
 use clap::{Parser, Subcommand};
-use smartflow_bench::{floor, load, mock};
+use smartflow_bench::{figures, floor, load, mock};
 use std::error::Error;
 use std::future::Future;
 use std::io::{Write, stderr, stdout};
@@ -22,6 +22,8 @@ enum Command {
     Load(load::Args),
     /// The least that a gateway must do
     Floor(floor::Args),
+    /// Measures the gateway beside the floor and writes the figures
+    Figures(figures::Args),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         Command::Load(args) => {
             alone(async { Ok(writeln!(stdout(), "{}", serde_json::to_string(&load::run(&args).await?)?)?) })
         }
+        Command::Figures(args) => figures::run(&args).map_err(Into::into),
         Command::Floor(args) => alone(async { Ok(floor::serve(args).await?) }),
     };
     match done {

@@ -1,1 +1,14 @@
-//! Room under construction.
+//! Wire formats as pure codecs: what a request asks for and costs at most, what an answer used, what a stream says.
+//!
+//! Nothing here waits, keeps time or imports another crate of ours. Same dialect on both sides: bodies are scanned,
+//! not parsed into values, and the original bytes pass but for the few that must change ([`openai::ChatScan::splice`]).
+
+mod feature;
+mod json;
+pub mod openai;
+mod sse;
+mod usage;
+
+pub use feature::{Feature, Features};
+pub use json::{JsonFault, Span, Text};
+pub use usage::{FinishReason, Usage};

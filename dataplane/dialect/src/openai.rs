@@ -1,0 +1,29 @@
+//! OpenAI's chat completions, embeddings and models, as OpenAI and those compatible with it speak them.
+
+mod bound;
+mod chat;
+mod embeddings;
+mod error;
+mod fault;
+mod field;
+mod models;
+mod reply;
+mod splice;
+mod stream;
+mod token_usage;
+
+pub use bound::{
+    IMAGE_TOKENS_UNKNOWN, embeddings_estimate, embeddings_input_bound, input_bound, input_estimate,
+};
+pub use chat::{ChatRequest, ChatScan, Counts, PromptBytes, ScanLimits, StreamOptions};
+pub use embeddings::{EmbeddingsRequest, EmbeddingsScan};
+pub use error::{ErrorClass, UpstreamError, classify, error_body, retry_after, upstream_error};
+pub use fault::BadRequest;
+pub use field::{Field, Member};
+pub use models::{ModelEntry, model_body, models_body};
+pub use reply::{ReplyFacts, scan_reply};
+pub use splice::{CapName, Edits, OutputCap};
+pub use stream::{
+    AssembleFault, Assembler, DONE, StreamEnd, StreamFault, StreamHead, StreamScan, StreamSettings,
+    error_event, final_chunk, usage_chunk,
+};

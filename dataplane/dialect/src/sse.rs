@@ -1,0 +1,143 @@
+//! Server-sent events: where one ends, and what its data is. Shared by every dialect that streams.
+
+use memchr::memchr2;
+use std::borrow::Cow;
+
+/// The end of an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Boundary {
+    /// One past its blank line.
+    pub(crate) end: usize,
+}
+
+/// Finds the end of the event that starts at 0, looking from `from` on; else `Err` with where to look from once there
+/// are more bytes. Lines end with LF, CRLF or CR. `from` is 0 or what an earlier call returned.
+#[inline]
+pub(crate) fn boundary(bytes: &[u8], from: usize) -> Result<Boundary, usize> {
+    if from == 0
+        && let Some(len) = terminator(bytes, 0)
+    {
+        return Ok(Boundary { end: len });
+    }
+    let mut at = from;
+    while let Some(offset) = memchr2(b'\n', b'\r', bytes.get(at..).unwrap_or_default()) {
+        let line_end = at + offset;
+        let next = line_end + terminator(bytes, line_end).unwrap_or(1);
+        if next >= bytes.len() {
+            return Err(line_end);
+        }
+        if let Some(len) = terminator(bytes, next) {
+            return Ok(Boundary { end: next + len });
+        }
+        at = next;
+    }
+    Err(bytes.len())
+}
+
+/// Length of the line terminator at `at`.
+#[inline]
+fn terminator(bytes: &[u8], at: usize) -> Option<usize> {
+    match bytes.get(at)? {
+        b'\n' => Some(1),
+        b'\r' => Some(1 + usize::from(bytes.get(at + 1) == Some(&b'\n'))),
+        _ => None,
+    }
+}
+
+/// How many bytes of `bytes` belong to the line that is under way, its terminator included. A CR at the very end
+/// counts as a terminator.
+pub(crate) fn rest_of_line(bytes: &[u8]) -> usize {
+    match memchr2(b'\n', b'\r', bytes) {
+        Some(at) => at + terminator(bytes, at).unwrap_or(1),
+        None => bytes.len(),
+    }
+}
+
+/// What an event says.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Event<'a> {
+    /// Its name; empty when it has none.
+    pub(crate) name: &'a [u8],
+    /// Its data lines, joined; `None` when it has none (comments, keep-alives).
+    pub(crate) data: Option<Cow<'a, [u8]>>,
+}
+
+/// Takes an event apart. A byte order mark before the first field is passed over.
+#[inline]
+pub(crate) fn event(bytes: &[u8]) -> Event<'_> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    // Nearly every event is one data line.
+    if let Some(value) = bytes.strip_prefix(b"data:")
+        && let Some(end) = memchr2(b'\n', b'\r', value)
+        && value[end..].iter().all(|byte| matches!(byte, b'\n' | b'\r'))
+    {
+        return Event { name: b"", data: Some(Cow::Borrowed(without_space(&value[..end]))) };
+    }
+    lines(bytes)
+}
+
+fn lines(bytes: &[u8]) -> Event<'_> {
+    let mut event = Event { name: b"", data: None };
+    for line in bytes.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        let (field, value) = match memchr::memchr(b':', line) {
+            Some(colon) => (&line[..colon], without_space(&line[colon + 1..])),
+            None => (line, &b""[..]),
+        };
+        match field {
+            b"event" => event.name = value,
+            b"data" => match &mut event.data {
+                None => event.data = Some(Cow::Borrowed(value)),
+                Some(data) => {
+                    let data = data.to_mut();
+                    data.push(b'\n');
+                    data.extend_from_slice(value);
+                }
+            },
+            _ => {}
+        }
+    }
+    event
+}
+
+fn without_space(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b" ").unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Boundary, boundary, event, rest_of_line};
+
+    #[test]
+    fn ends() {
+        for (text, end) in [
+            ("data: a\n\ndata: b\n\n", 9),
+            ("data: a\r\n\r\ndata", 11),
+            ("data: a\r\rdata", 9),
+            ("data: a\n\r\nx", 10),
+            ("data: a\ndata: b\n\n", 17),
+            ("\ndata", 1),
+            ("\r\ndata", 2),
+        ] {
+            assert_eq!(boundary(text.as_bytes(), 0), Ok(Boundary { end }), "{text:?}");
+        }
+        for text in ["", "data: a", "data: a\n", "data: a\r", "data: a\r\n", "data: a\ndata: b\n"] {
+            let from = boundary(text.as_bytes(), 0).unwrap_err();
+            assert!(from <= text.len());
+            let more = format!("{text}\n\n\n");
+            assert!(boundary(more.as_bytes(), from).is_ok(), "{text:?} from {from}");
+        }
+    }
+
+    #[test]
+    fn parts() {
+        let of = |text: &'static str| event(text.as_bytes());
+        assert_eq!(of("data: {}\n\n").data.as_deref(), Some(&b"{}"[..]));
+        assert_eq!(of("\u{feff}data:{}\r\n\r\n").data.as_deref(), Some(&b"{}"[..]));
+        assert_eq!(of("data: {\ndata: }\n\n").data.as_deref(), Some(&b"{\n}"[..]));
+        assert_eq!(of(": ping\n\n").data, None);
+        assert_eq!(of("event: error\ndata: x\n\n").name, b"error");
+        assert_eq!(of("data\n\n").data.as_deref(), Some(&b""[..]));
+        assert_eq!(rest_of_line(b"ab\r\ncd"), 4);
+        assert_eq!(rest_of_line(b"ab"), 2);
+    }
+}

@@ -57,7 +57,6 @@ impl Answer {
     ///
     /// # Panics
     /// When it is not, with the body.
-    #[must_use]
     pub fn expect_status(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?} {:?}", self.headers, self.body);
         self
@@ -173,22 +172,30 @@ impl Client {
     /// A chat call that streams; an answer that is no stream comes back whole.
     ///
     /// # Errors
+    /// Outer: there was no answer. Inner: the whole answer, when it is not a stream.
+    pub async fn try_stream(&self, body: &Value) -> Result<Result<Stream, Box<Answer>>, String> {
+        let mut body = body.clone();
+        body["stream"] = json!(true);
+        let (response, connection) =
+            self.start("POST", "/v1/chat/completions", Bytes::from(body.to_string())).await?;
+        let (head, body) = response.into_parts();
+        let kind = head.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if kind.starts_with("text/event-stream") {
+            return Ok(Ok(Stream { headers: head.headers, body, buf: Vec::new(), _connection: connection }));
+        }
+        let body = body.collect().await.map_err(|e| format!("{e:?}"))?.to_bytes();
+        Ok(Err(Box::new(Answer { status: head.status.as_u16(), headers: head.headers, body })))
+    }
+
+    /// The same, where there must be an answer.
+    ///
+    /// # Errors
     /// The whole answer, when it is not a stream.
     ///
     /// # Panics
     /// When there is no answer.
-    pub async fn stream(&self, body: &Value) -> Result<Stream, Answer> {
-        let mut body = body.clone();
-        body["stream"] = json!(true);
-        let sent = self.start("POST", "/v1/chat/completions", Bytes::from(body.to_string())).await;
-        let (response, connection) = sent.unwrap_or_else(|e| panic!("stream: {e}"));
-        let (head, body) = response.into_parts();
-        let kind = head.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
-        if kind.starts_with("text/event-stream") {
-            return Ok(Stream { headers: head.headers, body, buf: Vec::new(), _connection: connection });
-        }
-        let body = body.collect().await.expect("a whole answer").to_bytes();
-        Err(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    pub async fn stream(&self, body: &Value) -> Result<Stream, Box<Answer>> {
+        self.try_stream(body).await.unwrap_or_else(|e| panic!("stream: {e}"))
     }
 }
 
@@ -199,6 +206,7 @@ pub fn ask(model: &str, text: &str) -> Value {
 }
 
 /// A stream being read; dropping it closes the connection.
+#[derive(Debug)]
 pub struct Stream {
     /// Headers of the answer.
     pub headers: HeaderMap,

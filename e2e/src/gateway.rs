@@ -48,7 +48,7 @@ impl Gateway {
 
     async fn ready(&mut self) {
         let start = Instant::now();
-        let probe = Client::new(self.admin, "");
+        let probe = Client::new(self.traffic, "");
         loop {
             if let Some(status) = self.child.try_wait().expect("the child's state") {
                 panic!("the gateway ended at start with {status}:\n{}", self.log());

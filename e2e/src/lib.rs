@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod gateway;
+pub mod money;
 pub mod raw;
 pub mod sdk;
 pub mod vendor;

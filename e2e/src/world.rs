@@ -90,14 +90,16 @@ pub fn secret(name: &str, key: &str, value: &str) -> Value {
     })
 }
 
-/// Provider `vendor` and its Secret. Prices in dollars per million tokens: input 1, cached 0.25, output 4; the
-/// embedding model 0.1.
+/// Provider `vendor` and its Secret. Prices are those of [`crate::money`]; `mock-dear` is `mock-large` at 3 and 15.
 #[must_use]
 pub fn provider(vendor: &Vendor) -> Vec<Value> {
     let price = json!({"input": "1", "cachedInput": "0.25", "output": "4"});
     let chat = |name: &str, most: u32| json!({"name": name, "price": price, "contextWindow": 2_000_000, "maxOutput": most, "imageTokens": 765});
     let mut reason = chat("mock-reason", 100_000);
     reason["hiddenOutput"] = json!("Reasoning");
+    let mut dear = chat("mock-dear", 128_000);
+    dear["upstreamName"] = json!("mock-large");
+    dear["price"] = json!({"input": "3", "output": "15"});
     let embed = json!({"name": "mock-embed", "kind": "Embedding", "price": {"input": "0.1"}});
     let spec = json!({
         "provider": "openai-compatible",
@@ -105,7 +107,7 @@ pub fn provider(vendor: &Vendor) -> Vec<Value> {
         "auth": {"apiKey": {"secretRef": {"name": "vendor", "key": "token"}}},
         "network": {"allowPrivate": true},
         "timeouts": {"connect": "2s", "firstByte": "5s", "idle": "5s", "total": "60s"},
-        "models": [chat("mock-small", 16_384), chat("mock-large", 128_000), reason, embed],
+        "models": [chat("mock-small", 16_384), chat("mock-large", 128_000), dear, reason, embed],
     });
     vec![secret("vendor", "token", vendor.key()), object("LLMProvider", "vendor", spec)]
 }

@@ -51,7 +51,7 @@ pub(super) async fn before_head(
     match fault {
         Some(Fault::Status { status, retry_after }) => {
             let headers: Vec<_> = retry_after.iter().map(|s| ("retry-after", s.to_string())).collect();
-            let reject = Reject::fault(*status);
+            let reject = Reject::fault(*status, &shared.config.keys[0]);
             respond(wire, *status, &headers, &reject.body()).await?;
             shared.journal.end(id, End::Refused(*status));
             Ok(Some(Next::Keep))
@@ -154,7 +154,7 @@ impl Out<'_> {
             Some(Fault::Stall(_)) => return Err(wire.gone().await),
             Some(Fault::Reset(_)) => wire.reset_on_close(),
             Some(Fault::ErrorEvent(_)) if self.asked.stream => {
-                wire.send_chunk(&format!("data: {}\n\n", Reject::fault(500).body())).await?;
+                wire.send_chunk(&format!("data: {}\n\n", Reject::fault(500, "").body())).await?;
             }
             _ => {}
         }

@@ -30,13 +30,12 @@ impl Reject {
         Self::param(param, "invalid_type", message)
     }
 
-    /// What a fault with this status says.
-    pub(super) fn fault(status: u16) -> Self {
+    /// What a fault with this status says. A careless vendor: its 401 quotes the key that it was given.
+    pub(super) fn fault(status: u16, key: &str) -> Self {
+        let quoted = format!("Incorrect API key provided: {key}.");
         let (kind, code, message) = match status {
             429 => ("requests", Some("rate_limit_exceeded"), "Rate limit reached for requests (mock)."),
-            401 => {
-                ("invalid_request_error", Some("invalid_api_key"), "Incorrect API key provided: sk-m***ock.")
-            }
+            401 => ("invalid_request_error", Some("invalid_api_key"), &*quoted),
             500.. => ("server_error", None, "The server had an error while processing your request (mock)."),
             _ => ("invalid_request_error", None, "The mock was told to refuse this."),
         };

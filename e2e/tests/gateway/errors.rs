@@ -1,0 +1,210 @@
+//! The error table of the surface, row by row, and the headers of answers. Rows about bodies are in `bad_input`,
+//! timeouts in `billing`, rates in `rates`.
+
+use serde_json::{Value, json};
+use smartflow_e2e::client::ask;
+use smartflow_e2e::gateway::Gateway;
+use smartflow_e2e::vendor::{Config, Vendor};
+use smartflow_e2e::world::{World, budget, key, object, token};
+use std::time::Duration;
+
+const INVALID: &str = "invalid_request_error";
+
+async fn start(objects: &[(&str, Vec<Value>)]) -> (Vendor, World, Gateway) {
+    let vendor = Vendor::start(Config::default());
+    let world = World::of(&vendor);
+    world.put("caller", &key("caller", &json!({})));
+    for (name, list) in objects {
+        world.put(name, list);
+    }
+    let gateway = Gateway::start(&world).await;
+    (vendor, world, gateway)
+}
+
+fn hi() -> Value {
+    ask("mock-small", "hi")
+}
+
+#[tokio::test]
+async fn keys_that_do_not_open() {
+    let disabled = key("disabled", &json!({"disabled": true}));
+    let expired = key("expired", &json!({"expiresAt": "2020-01-01T00:00:00Z"}));
+    let (vendor, _world, gateway) = start(&[("disabled", disabled), ("expired", expired)]).await;
+    gateway.client("").chat(&hi()).await.expect_error(401, INVALID, "invalid_api_key");
+    gateway.client(&token("nobody")).chat(&hi()).await.expect_error(401, INVALID, "invalid_api_key");
+    gateway.client(&token("disabled")).chat(&hi()).await.expect_error(401, INVALID, "key_disabled");
+    gateway.client(&token("expired")).chat(&hi()).await.expect_error(401, INVALID, "key_expired");
+    gateway.client(&token("nobody")).get("/v1/models").await.expect_error(401, INVALID, "invalid_api_key");
+    assert_eq!(vendor.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_granted_looks_like_what_is_not_there() {
+    let narrow = key("narrow", &json!({"models": ["mock-large"]}));
+    let nothing = key("nothing", &json!({"models": []}));
+    let (vendor, _world, gateway) = start(&[("narrow", narrow), ("nothing", nothing)]).await;
+    let client = gateway.client(&token("narrow"));
+    let (hidden, absent) = (client.chat(&hi()).await, client.chat(&ask("mock-tiny!", "hi")).await);
+    hidden.expect_error(404, INVALID, "model_not_found");
+    absent.expect_error(404, INVALID, "model_not_found");
+    let text = |a: &smartflow_e2e::client::Answer| String::from_utf8_lossy(&a.body).into_owned();
+    assert_eq!(text(&hidden).replace("mock-small", "*"), text(&absent).replace("mock-tiny!", "*"));
+    client.chat(&ask("mock-large", "hi")).await.expect_status(200);
+    client.chat(&ask("vendor/mock-small", "hi")).await.expect_error(404, INVALID, "model_not_found");
+    let listed: Vec<Value> = client.get("/v1/models").await.json()["data"].as_array().unwrap().clone();
+    assert!(listed.iter().all(|m| m["id"].as_str().unwrap().ends_with("mock-large")), "{listed:?}");
+    gateway.client(&token("nothing")).chat(&hi()).await.expect_error(404, INVALID, "model_not_found");
+    gateway.client(&token("caller")).chat(&ask("vendor/mock-small", "hi")).await.expect_status(200);
+    assert_eq!(vendor.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn a_spent_budget_says_so_and_is_told_before_anything_is_spent() {
+    let none = key("none", &json!({"budget": {"limitUSD": "0", "period": "Daily"}}));
+    let (vendor, _world, gateway) = start(&[("none", none)]).await;
+    let client = gateway.client(&token("none"));
+    for body in [hi(), ask("mock-reason", "hi")] {
+        let answer = client.chat(&body).await;
+        answer.expect_error(429, "insufficient_quota", "budget_exceeded");
+        assert_eq!(answer.header("x-should-retry"), Some("false"));
+        assert_eq!(
+            answer.header("x-smartflow-budget-remaining-usd").map(smartflow_e2e::money::nano),
+            Some(0)
+        );
+        let reset = answer.header("x-smartflow-budget-reset").expect("x-smartflow-budget-reset");
+        assert!(reset.ends_with("T00:00:00Z"), "RFC 3339, midnight UTC: {reset}");
+    }
+    let streamed = client.stream(&hi()).await.expect_err("no stream without money");
+    streamed.expect_error(429, "insufficient_quota", "budget_exceeded");
+    assert_eq!(vendor.calls().len(), 0);
+}
+
+#[tokio::test]
+async fn what_has_no_price_is_refused_on_a_budget_and_only_there() {
+    let spec = |vendor: &Vendor| {
+        let mut spec = smartflow_e2e::world::provider(vendor)[1]["spec"].clone();
+        spec["models"] = json!([{"name": "unpriced", "upstreamName": "mock-small"}]);
+        spec
+    };
+    let vendor = Vendor::start(Config::default());
+    let world = World::of(&vendor);
+    world.put("unpriced", &[object("LLMProvider", "unpriced", spec(&vendor))]);
+    world.put("caller", &key("caller", &json!({})));
+    world.put("paying", &key("paying", &budget("1")));
+    let gateway = Gateway::start(&world).await;
+    let answer = gateway.client(&token("paying")).chat(&ask("unpriced", "hi")).await;
+    answer.expect_error(400, INVALID, "price_unknown");
+    assert!(
+        answer.json()["error"]["message"].as_str().unwrap().contains("price"),
+        "the field to set is named"
+    );
+    assert_eq!(vendor.calls().len(), 0);
+    gateway.client(&token("caller")).chat(&ask("unpriced", "hi")).await.expect_status(200);
+}
+
+#[tokio::test]
+async fn policies_block_by_name_and_dry_runs_do_not() {
+    let policy = |name: &str, enforcement: &str, model: &str| {
+        let spec = json!({"enforcement": enforcement, "access": {"models": {"deny": [model]}}});
+        (name.to_owned(), vec![object("Policy", name, spec)])
+    };
+    let policies = [policy("no-large", "Enforce", "mock-large"), policy("no-small", "DryRun", "mock-small")];
+    let list: Vec<(&str, Vec<Value>)> = policies.iter().map(|(n, l)| (n.as_str(), l.clone())).collect();
+    let (vendor, _world, gateway) = start(&list).await;
+    let client = gateway.client(&token("caller"));
+    let blocked = client.chat(&ask("mock-large", "hi")).await;
+    assert_eq!(blocked.status, 403);
+    assert_eq!(blocked.json()["error"]["type"], "policy_violation");
+    assert!(blocked.code().ends_with("no-large"), "{}", blocked.code());
+    assert_eq!(vendor.calls().len(), 0);
+    client.chat(&hi()).await.expect_status(200);
+    let told = || async { gateway.usage().iter().any(|l| l["would_block"].to_string().contains("no-small")) };
+    gateway.until("the dry run to be in the usage line", Duration::from_secs(5), told).await;
+}
+
+#[tokio::test]
+async fn vendors_that_fail_are_502_with_their_reason_and_without_their_secrets() {
+    let (vendor, _world, gateway) = start(&[]).await;
+    let client = gateway.client(&token("caller"));
+    for (fault, word) in
+        [("status:500", "500"), ("status:503", "503"), ("status:429", "429"), ("status:401", "401")]
+    {
+        let text = format!("[[fault={fault} retry_after=7]]");
+        let answer = client.chat(&ask("mock-small", &text)).await;
+        answer.expect_error(502, "upstream_error", "upstream_failed");
+        let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(word) && !message.contains(vendor.key()), "{fault}: {message}");
+        if fault == "status:429" {
+            assert_eq!(answer.header("retry-after"), Some("7"), "the vendor's wish is passed on");
+        }
+        let streamed =
+            client.stream(&ask("mock-small", &text)).await.expect_err("no stream comes of an error");
+        streamed.expect_error(502, "upstream_error", "upstream_failed");
+    }
+    for fault in ["malformed", "reset:0", "cut:3"] {
+        let answer = client.chat(&ask("mock-small", &format!("[[fault={fault}]]"))).await;
+        answer.expect_error(502, "upstream_error", "upstream_failed");
+    }
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_not_there_is_502() {
+    let vendor = Vendor::start(Config::default());
+    let world = World::of(&vendor);
+    world.put("caller", &key("caller", &budget("1")));
+    let gateway = Gateway::start(&world).await;
+    let client = gateway.client(&token("caller"));
+    client.chat(&hi()).await.expect_status(200);
+    drop(vendor);
+    for _ in 0..3 {
+        client.chat(&hi()).await.expect_error(502, "upstream_error", "upstream_failed");
+    }
+}
+
+#[tokio::test]
+async fn what_the_vendor_says_is_the_callers_fault_stays_the_callers() {
+    let (vendor, _world, gateway) = start(&[]).await;
+    let client = gateway.client(&token("caller"));
+    let mut body = hi();
+    body["temperature"] = json!("warm");
+    let answer = client.chat(&body).await;
+    answer.expect_error(400, INVALID, "invalid_type");
+    assert_eq!(answer.json()["error"]["param"], "temperature");
+    assert_eq!(vendor.calls().len(), 1, "a wrong request is not tried again");
+}
+
+#[tokio::test]
+async fn paths_and_methods() {
+    let (_vendor, _world, gateway) = start(&[]).await;
+    let client = gateway.client(&token("caller"));
+    client.get("/v1/nowhere").await.expect_error(404, INVALID, "unknown_url");
+    let answer = client.get("/v1/chat/completions").await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
+    for path in ["/healthz", "/livez", "/readyz"] {
+        assert_eq!(gateway.client("").get(path).await.status, 200, "{path}");
+        assert_eq!(gateway.admin_page(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn answers_tell_who_served_and_what_it_cost() {
+    let (_vendor, _world, gateway) = start(&[("paying", key("paying", &budget("1")))]).await;
+    let client = gateway.client(&token("paying"));
+    let answer = client.chat(&ask("mock-dear", "[[tokens=10]]")).await.expect_status(200);
+    let header = |name: &str| {
+        answer.header(name).unwrap_or_else(|| panic!("{name} in {:?}", answer.headers)).to_owned()
+    };
+    assert!(header("x-smartflow-request-id").len() >= 32);
+    assert!(header("x-smartflow-provider").ends_with("vendor"));
+    assert_eq!(header("x-smartflow-model"), "mock-large", "as served");
+    assert_eq!(header("x-smartflow-attempts"), "1");
+    let cost = smartflow_e2e::money::nano(&header("x-smartflow-cost-usd"));
+    let left = smartflow_e2e::money::nano(&header("x-smartflow-budget-remaining-usd"));
+    assert!(cost > 150_000 && left == smartflow_e2e::money::DOLLAR - cost, "{cost} {left}");
+    assert!(header("x-smartflow-overhead-us").parse::<u64>().unwrap() < 1_000_000);
+    assert_eq!(answer.header("set-cookie"), None, "the vendor's cookies are not the caller's");
+    let again = client.chat(&hi()).await.expect_status(200);
+    assert_ne!(again.header("x-smartflow-request-id"), Some(&*header("x-smartflow-request-id")));
+    let error = client.chat(&ask("nope", "hi")).await;
+    assert!(error.header("x-smartflow-request-id").is_some(), "errors carry an id too");
+}

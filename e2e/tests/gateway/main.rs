@@ -1,0 +1,16 @@
+//! The gateway as a process, before the mock vendor. One module per promise.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bad_input;
+mod billing;
+mod budget_race;
+mod budget_room;
+mod canary;
+mod drain;
+mod errors;
+mod faulty_world;
+mod insight;
+mod rates;
+mod reload;
+mod sdk;
+mod ssrf;

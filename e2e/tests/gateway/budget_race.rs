@@ -48,7 +48,7 @@ async fn one_call(client: &Client, who: u64, n: u64, dice: &mut Dice) -> Result<
     };
     let mut body = ask("mock-small", &script);
     body["user"] = json!(format!("c{who}-{n}"));
-    let streams = kind < 60 || (kind >= 85 && n % 2 == 0);
+    let streams = kind < 60 || (kind >= 85 && n.is_multiple_of(2));
     if !streams {
         body["max_tokens"] = json!(MOST_TOKENS);
         let sent = bytes::Bytes::from(body.to_string());

@@ -34,6 +34,15 @@ macro_rules! hex_names {
 }
 hex_names!(AccountId, Incarnation, PodId);
 
+impl Incarnation {
+    /// A fresh one, from the keys that the standard library draws from the operating system for its hash maps.
+    pub fn random() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        let keys = RandomState::new();
+        Self(u128::from(keys.hash_one(0_u8)) << 64 | u128::from(keys.hash_one(1_u8)))
+    }
+}
+
 /// Age of a limit (L4): the lender keeps the newest. Ordered by epoch, then number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Revision {

@@ -12,10 +12,15 @@ mod clock;
 pub mod lender;
 pub mod message;
 pub mod money;
+mod purse;
 pub mod rate;
 mod spend_file;
 mod window;
 
 pub use account::{AccountId, AccountSpec, Incarnation, Period, PodId, Revision};
 pub use clock::Now;
+pub use purse::{
+    Account, Extension, Ledger, OpenError, Options, Outcome, Outgoing, Refusal, Reservation, Settled, View,
+    Waiting, Why,
+};
 pub use window::{Calendar, UnknownTimeZone, Window};

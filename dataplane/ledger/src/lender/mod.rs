@@ -10,6 +10,7 @@ mod file;
 mod journal;
 mod memory;
 
+pub(crate) use self::file::lock_directory;
 pub use self::{
     file::{FileLender, OpenError},
     journal::{Finding, JournalError},

@@ -1,0 +1,38 @@
+//! The end of a reservation on one account (L21).
+
+use super::{Ledger, account::Account};
+use crate::clock::Now;
+
+impl Ledger {
+    /// Bills `actual` against `held` in the window that starts at `window`; answers the overrun. Without `now` (a
+    /// reservation that was dropped) the last tick's clock serves.
+    pub(super) fn settle_hold(
+        &self,
+        now: Option<Now>,
+        account: &Account,
+        window: i64,
+        held: i64,
+        actual: i64,
+    ) -> i64 {
+        let mut state = account.lock();
+        let current = state.current.window.start == window;
+        let Some(holding) = state.find(window) else { return 0 };
+        let overrun = holding.settle(held, actual);
+        if !current {
+            holding.give_back(0);
+            return overrun;
+        }
+        let tight = holding.tight;
+        if tight {
+            let keep = state.wanted();
+            state.current.give_back(keep);
+        }
+        let wakers = if state.waits_if_any().is_some() { state.waits().take_wakers() } else { Vec::new() };
+        drop(state);
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        if tight {
+            self.report(now.unwrap_or_else(|| self.last_now()), account);
+        }
+        overrun
+    }
+}

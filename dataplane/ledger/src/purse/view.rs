@@ -1,0 +1,74 @@
+//! What a caller may know of an account (`GET /v1/usage`, response headers).
+
+use super::{Ledger, account::Account};
+use crate::clock::Now;
+
+/// An account as this process knows it; with a remote lender up to a second old for what other pods did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The limit of one window.
+    pub limit: i64,
+    /// Spent in this window, by all pods.
+    pub spent: i64,
+    /// Reserved by this process's calls in flight.
+    pub reserved: i64,
+    /// What is left for new calls.
+    pub remaining: i64,
+    /// When the window ends, unix milliseconds; never for Lifetime.
+    pub resets_at: Option<i64>,
+    /// Held by processes that died and never to be spent (L10).
+    pub unattributed: i64,
+    /// Disabled or deleted.
+    pub disabled: bool,
+}
+
+impl Ledger {
+    /// How an account stands. A local lender is asked when this process has not heard of the window yet.
+    pub fn view(&self, now: Now, account: &Account) -> View {
+        self.make_known(now, account);
+        let state = account.lock_at(self.wall(now));
+        let held = &state.current;
+        let spent = held.spent() + held.spent_elsewhere;
+        let used = spent + held.reserved + held.leased_elsewhere + held.forfeited;
+        View {
+            limit: state.limit,
+            spent,
+            reserved: held.reserved,
+            remaining: (state.limit - used).max(0),
+            resets_at: (held.window.end < i64::MAX).then_some(held.window.end),
+            unattributed: held.forfeited,
+            disabled: state.disabled,
+        }
+    }
+
+    /// What is left for one more call (L20): available here, and lendable when the lender last answered.
+    pub fn left(&self, now: Now, account: &Account) -> i64 {
+        self.make_known(now, account);
+        let state = account.lock_at(self.wall(now));
+        if state.disabled { 0 } else { state.current.left(state.limit) }
+    }
+
+    fn make_known(&self, now: Now, account: &Account) {
+        let known = {
+            let state = account.lock_at(self.wall(now));
+            state.current.known || state.current.unanswered > 0
+        };
+        if !known {
+            self.report(now, account);
+        }
+    }
+
+    /// The key was disabled or deleted (L4): unreserved money goes back, calls in flight finish what they have reserved,
+    /// nothing new is reserved until [`Ledger::account`] brings a newer revision.
+    pub fn disable(&self, now: Now, account: &Account) {
+        let mut state = account.lock_at(self.wall(now));
+        state.disabled = true;
+        let returned = state.give_back_all(0);
+        let wakers = if state.waits_if_any().is_some() { state.waits().take_wakers() } else { Vec::new() };
+        drop(state);
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        if returned {
+            self.report(now, account);
+        }
+    }
+}

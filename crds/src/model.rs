@@ -24,7 +24,7 @@ pub struct Model {
     /// What it is for: chat completions or embeddings. Default: what the catalog says, else `Chat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ModelKind>,
-    /// What it costs. Default: the catalog's price; a model without any price costs nothing.
+    /// What it costs. Default: the catalog's price. Without any, keys with a budget are refused (`price_unknown`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
     /// Tokens that fit into one call, input and output together.

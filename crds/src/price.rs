@@ -27,11 +27,11 @@ pub struct Price {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^\d{1,9}(\.\d{1,6})?$"))]
     pub reasoning: Option<String>,
-    /// Audio input tokens, US dollars per million. Default: `input`.
+    /// Audio input tokens, US dollars per million. No default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^\d{1,9}(\.\d{1,6})?$"))]
     pub audio_input: Option<String>,
-    /// Audio output tokens, US dollars per million. Default: `output`.
+    /// Audio output tokens, US dollars per million. No default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^\d{1,9}(\.\d{1,6})?$"))]
     pub audio_output: Option<String>,

@@ -2,6 +2,7 @@
 // Chores talk to a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod check;
 mod crds;
 mod demo;
@@ -30,6 +31,8 @@ enum Chore {
     Test,
     /// Lints and house rules, fast.
     Check,
+    /// Measure CPU, latency, memory and start beside a floor; writes docs/performance.md.
+    Bench(bench::Args),
     /// Write crds/yaml from the types in crds/src.
     Crds(crds::Args),
     /// Write docs/resources.md from the types in crds/src.
@@ -43,6 +46,7 @@ fn run(chore: Chore) -> Result<bool, Box<dyn Error>> {
         Chore::Demo(args) => demo::run(&args, &root)?,
         Chore::Test => return Ok(test::run(&root)?),
         Chore::Check => return Ok(check::run()? == 0),
+        Chore::Bench(args) => bench::run(&args, &root)?,
         Chore::Crds(args) => crds::run(&args, &root)?,
         Chore::Docs(args) => docs::run(&args, &root)?,
     }

@@ -28,7 +28,23 @@ pub(super) fn check(workspace: &Workspace) -> Findings {
             }
         }
     }
+    findings.extend(lost_tests(workspace)?);
     Ok(findings)
+}
+
+/// Tests that docs/faults.md names and no source has.
+fn lost_tests(workspace: &Workspace) -> Findings {
+    let told = workspace.text(Path::new("docs/faults.md"));
+    let sources: Vec<String> = workspace.files(&[".rs"])?.iter().map(|path| workspace.text(path)).collect();
+    let named = told.split('`').skip(1).step_by(2).filter(|name| is_test(name));
+    let lost = named.filter(|name| !sources.iter().any(|source| source.contains(&format!("fn {name}("))));
+    Ok(lost.map(|name| format!("docs/faults.md: there is no test `{name}`")).collect())
+}
+
+/// A sentence in snake case.
+fn is_test(name: &str) -> bool {
+    name.matches('_').count() > 2
+        && name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 /// `env = "NAME"`

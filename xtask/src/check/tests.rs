@@ -131,3 +131,12 @@ fn a_setting_that_no_document_names_is_refused() {
     assert_eq!(found[0], "docs/configuration.md: `SMARTFLOW_B` of dataplane/gateway/src/args.rs is missing");
     assert!(found[1..].iter().all(|finding| finding.contains("is not there")), "{found:?}");
 }
+
+#[test]
+fn a_promise_whose_test_is_gone_is_refused() {
+    let told =
+        ("docs/faults.md", "| `finish_reason: length` | `it_does_what_it_says`, `it_did_what_it_said` |\n");
+    let found = findings(documents::check, &[], &[told, ("a.rs", "async fn it_does_what_it_says() {}\n")]);
+    let lost: Vec<_> = found.iter().filter(|finding| finding.starts_with("docs/faults.md")).collect();
+    assert_eq!(lost, ["docs/faults.md: there is no test `it_did_what_it_said`"]);
+}

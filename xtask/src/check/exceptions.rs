@@ -52,5 +52,5 @@ fn is_test(path: &Path) -> bool {
     let named = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
     named
         || TEST_PACKAGES.iter().any(|package| path.starts_with(package))
-        || folders.any(|folder| folder == "tests" || folder == "benches")
+        || folders.any(|folder| folder == "tests" || folder == "benches" || folder == "examples")
 }

@@ -159,7 +159,7 @@ fn several_accounts_all_or_none() {
     let Outcome::Wait(waiting) = ledger.reserve(at(1), &both(8)) else { panic!("decided") };
     assert_eq!(ledger.view(at(1), &key).reserved, 8, "a waiting call holds nothing");
     let Outcome::Wait(waiting) = waiting.poll(at(100), None) else { panic!("decided") };
-    let Outcome::Wait(waiting) = waiting.poll(at(300), None) else { panic!("decided after 299 ms") };
+    let Outcome::Wait(waiting) = waiting.poll(at(276), None) else { panic!("decided early") };
     let Outcome::Refused(refusal) = waiting.poll(at(301), None) else { panic!("still waiting") };
     assert_eq!((refusal.leg, refusal.account), (1, team.id()));
     first.settle_each(at(402), &[5, 2]);

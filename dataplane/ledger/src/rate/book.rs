@@ -82,17 +82,18 @@ impl RateBook {
     #[must_use]
     pub fn reopened(generation: u64, now: Now, records: impl IntoIterator<Item = (i64, RateRecord)>) -> Self {
         let mut book = Self::new(generation, now, false);
-        let mut last = (FIRST_SLOT, now.wall);
+        let mut last = None;
         for (wall, record) in records {
-            last = last.max((record.now, wall));
+            last = last.max(Some((record.now, wall)));
             let account = book.accounts.entry(record.account).or_default();
             for (slot, requests, tokens) in record.cells {
                 account.requests.set(slot, requests);
                 account.tokens.set(slot, tokens);
             }
         }
-        let passed = now.wall.saturating_sub(last.1).max(0) / 1000;
-        let base = last.0.saturating_add(Slot::try_from(passed).unwrap_or(Slot::MAX / 2));
+        let (slot, wall) = last.unwrap_or((FIRST_SLOT, now.wall));
+        let passed = now.wall.saturating_sub(wall).max(0) / 1000;
+        let base = slot.saturating_add(Slot::try_from(passed).unwrap_or(Slot::MAX / 2));
         book.clock = SlotClock::starting(base, now.mono);
         book.sweep(Moment { mono: now.mono, slot: base, left: SLOT_NANOS });
         book

@@ -45,6 +45,16 @@ impl Leases {
         self.now.map_or(Pair::default(), |lease| lease.units)
     }
 
+    /// Takes up to `tokens` out of what is held, of the present slot first; answers what is still lacking.
+    pub(super) fn eat(&mut self, mut tokens: u32) -> u32 {
+        for lease in [&mut self.now, &mut self.next].into_iter().flatten() {
+            let held = tokens.min(lease.units.tokens);
+            lease.units.tokens -= held;
+            tokens -= held;
+        }
+        tokens
+    }
+
     /// The lease in force.
     pub(super) fn current(&mut self) -> Option<&mut Lease> {
         self.now.as_mut()

@@ -5,6 +5,7 @@
 //! admits from them without asking ([`Rates`]).
 
 mod book;
+pub mod contract;
 mod daily;
 mod desk;
 mod headers;

@@ -237,11 +237,7 @@ impl PodRates {
         }
         let mut over = actual - taken.units.tokens;
         self.pace.1.count(over);
-        if let Some(lease) = self.leases.current() {
-            let held = over.min(lease.units.tokens);
-            lease.units.tokens -= held;
-            over -= held;
-        }
+        over = self.leases.eat(over);
         if over > 0 {
             let slot = self.leases.slot_at(now).0;
             let row = self.rows.open(now, slot);

@@ -1,0 +1,76 @@
+//! One token, one key.
+
+use super::{Compiler, Dirty};
+use crate::object::Kind;
+use smartflow_snapshot::{ObjectName, TokenHash};
+use std::collections::{BTreeSet, HashMap};
+
+/// Who claims which token. The ordinary case (one claimant, and it is served) is kept in the snapshot alone.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    claims: HashMap<TokenHash, BTreeSet<ObjectName>>,
+    touched: BTreeSet<TokenHash>,
+}
+
+impl Compiler {
+    /// `name` has `token`.
+    pub(super) fn claim(&mut self, token: TokenHash, name: &ObjectName) {
+        self.tokens.touched.insert(token);
+        let claims = self.tokens.claims.entry(token).or_default();
+        if let Some(owner) = self.snapshot.keys.get(&token) {
+            claims.insert(owner.name.clone());
+        }
+        claims.insert(name.clone());
+    }
+
+    /// `name` no longer has `token`.
+    pub(super) fn unclaim(&mut self, token: TokenHash, name: &ObjectName) {
+        self.tokens.touched.insert(token);
+        if let Some(claims) = self.tokens.claims.get_mut(&token) {
+            claims.remove(name);
+            if claims.is_empty() {
+                self.tokens.claims.remove(&token);
+            }
+        }
+        if self.snapshot.keys.get(&token).is_some_and(|k| k.name == *name) {
+            self.snapshot.keys.remove(&token);
+        }
+    }
+
+    /// Decides who has the tokens that changes touched: the first by namespace and name.
+    pub(super) fn settle_tokens(&mut self, dirty: &mut Dirty) {
+        for token in &self.tokens.touched {
+            let Some(claims) = self.tokens.claims.get(token) else { continue };
+            let Some(winner) = claims.first() else { continue };
+            for claimant in claims {
+                let in_use_by = (claimant != winner).then_some(winner);
+                if let Some(entry) = self.keys.get_mut(claimant)
+                    && entry.in_use_by() != in_use_by
+                {
+                    entry.set_in_use_by(in_use_by.cloned());
+                    dirty.keys.insert(claimant.clone());
+                    dirty.report(Kind::VirtualKey, claimant);
+                }
+            }
+        }
+    }
+
+    /// Puts the keys that have the touched tokens into the snapshot, once they are published by name.
+    pub(super) fn publish_tokens(&mut self) {
+        for token in std::mem::take(&mut self.tokens.touched) {
+            let Some(claims) = self.tokens.claims.get(&token) else { continue };
+            let winner = claims.first().and_then(|w| self.snapshot.keys_by_name.get(w)).cloned();
+            match winner {
+                Some(key) => {
+                    self.snapshot.keys.insert(token, key);
+                    if claims.len() == 1 {
+                        self.tokens.claims.remove(&token);
+                    }
+                }
+                None => {
+                    self.snapshot.keys.remove(&token);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Policy: what is restricted.
+
+use super::restriction::{budget, grants, limits, words};
+use super::typed;
+use crate::finding::Finding;
+use serde_json::Value;
+use smartflow_crds as crds;
+use smartflow_snapshot::{
+    Access, BudgetPer, Effect, Enforcement, ObjectName, Policy, PolicyBudget, PolicyLimits, Targets,
+};
+
+/// A policy whose spec is sound, or what is left of one that is not. Target namespaces are as written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PolicyDraft {
+    /// `None` = `enforcement: Off`.
+    pub(crate) policy: Option<Policy>,
+    /// Nothing could be read of whom it concerns: its own namespace, also in a platform namespace.
+    pub(crate) home_only: bool,
+}
+
+/// The draft, or findings that say why there is none.
+pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>) -> Option<PolicyDraft> {
+    let spec: crds::PolicySpec = typed(spec, findings)?;
+    let faults = findings.len();
+    let money = spec.budget.as_ref().and_then(|b| {
+        Some(Box::new(PolicyBudget { per: per(b.per), budget: budget(&b.budget, "spec.budget", findings)? }))
+    });
+    let rates =
+        spec.limits.as_ref().map(|l| Box::new(PolicyLimits { per: per(l.per), limits: limits(&l.limits) }));
+    let policy = enforcement(spec.enforcement).map(|enforcement| Policy {
+        name: name.clone(),
+        targets: spec.targets.as_ref().map(targets).unwrap_or_default(),
+        enforcement,
+        effect: Effect::Restrict {
+            limits: rates,
+            budget: money,
+            access: spec.access.as_ref().map(|a| Box::new(access(a))),
+        },
+    });
+    (findings.len() == faults).then_some(PolicyDraft { policy, home_only: false })
+}
+
+/// What an invalid policy without a valid predecessor does: everything that its readable targets match is blocked,
+/// else its namespace. A readable `enforcement` still holds.
+pub(crate) fn closed(name: &ObjectName, spec: &Value, findings: &[Finding]) -> PolicyDraft {
+    let reason = findings.first().map(ToString::to_string).unwrap_or_default();
+    let mode = spec.get("enforcement").and_then(|e| serde_json::from_value(e.clone()).ok());
+    let targets = salvage_targets(spec, findings);
+    let home_only = targets == Targets::default();
+    let policy = enforcement(mode.unwrap_or_default()).map(|enforcement| Policy {
+        name: name.clone(),
+        targets,
+        enforcement,
+        effect: Effect::Closed { reason: reason.into_boxed_str() },
+    });
+    PolicyDraft { policy, home_only }
+}
+
+/// Each list of targets without a fault. Leaving one out widens what is matched, so that nothing slips through.
+fn salvage_targets(spec: &Value, findings: &[Finding]) -> Targets {
+    let list = |name: &str| -> Vec<String> {
+        let path = format!("spec.targets.{name}");
+        if findings.iter().any(|f| f.path.starts_with(&path)) {
+            return Vec::new();
+        }
+        let items = spec.pointer("/targets").and_then(|t| t.get(name)).and_then(Value::as_array);
+        let words: Option<Vec<String>> =
+            items.map(|i| i.iter().map(|v| v.as_str().map(str::to_owned)).collect()).unwrap_or_default();
+        words.unwrap_or_default()
+    };
+    targets(&crds::Targets {
+        namespaces: list("namespaces"),
+        users: list("users"),
+        teams: list("teams"),
+        groups: list("groups"),
+        models: list("models"),
+        providers: list("providers"),
+    })
+}
+
+fn targets(spec: &crds::Targets) -> Targets {
+    Targets {
+        namespaces: words(&spec.namespaces),
+        users: words(&spec.users),
+        teams: words(&spec.teams),
+        groups: words(&spec.groups),
+        models: grants(&spec.models),
+        providers: words(&spec.providers),
+    }
+}
+
+fn access(spec: &crds::PolicyAccess) -> Access {
+    let groups = spec.groups.clone().unwrap_or_default();
+    let models = spec.models.clone().unwrap_or_default();
+    Access {
+        allow_groups: words(&groups.allow),
+        deny_groups: words(&groups.deny),
+        allow_models: grants(&models.allow),
+        deny_models: grants(&models.deny),
+    }
+}
+
+fn enforcement(mode: crds::Enforcement) -> Option<Enforcement> {
+    match mode {
+        crds::Enforcement::Enforce => Some(Enforcement::Enforce),
+        crds::Enforcement::DryRun => Some(Enforcement::DryRun),
+        crds::Enforcement::Off => None,
+    }
+}
+
+fn per(per: crds::Per) -> BudgetPer {
+    match per {
+        crds::Per::Policy => BudgetPer::Policy,
+        crds::Per::User => BudgetPer::User,
+        crds::Per::Team => BudgetPer::Team,
+        crds::Per::Key => BudgetPer::Key,
+        crds::Per::Model => BudgetPer::Model,
+    }
+}

@@ -1,0 +1,81 @@
+//! YAML text to objects.
+
+use crate::finding::{Finding, Position};
+use crate::manifest::Manifest;
+use crate::object::{Object, ObjectRef};
+use crate::yaml::{Documents, Tree, check};
+
+/// What a text holds.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Its objects, in order, each with its findings.
+    pub objects: Vec<Object>,
+    /// Faults of documents of which it cannot be told which object they are.
+    pub findings: Vec<Finding>,
+}
+
+/// One document of a text.
+#[derive(Debug)]
+pub enum Item {
+    /// An object, valid or not.
+    Object(Box<Object>),
+    /// A document that is not an object known here.
+    Stray(Finding),
+}
+
+/// Reads a text: any number of documents, each an object.
+///
+/// # Errors
+/// When the text as a whole is not YAML or exceeds the limits: then nothing of it can be relied on, and whoever reads
+/// files keeps what was last read from this one.
+pub fn load(text: &str) -> Result<Loaded, Finding> {
+    let mut loaded = Loaded::default();
+    load_each(text, |item| match item {
+        Item::Object(object) => loaded.objects.push(*object),
+        Item::Stray(finding) => loaded.findings.push(finding),
+    })?;
+    Ok(loaded)
+}
+
+/// Like [`load`], one document at a time, so that a large text needs little memory. `each` is not called at all when
+/// the text cannot be relied on.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_each(text: &str, mut each: impl FnMut(Item)) -> Result<(), Finding> {
+    check(text)?;
+    for document in Documents::of(text) {
+        let (tree, findings) = document?;
+        each(item(&tree, findings));
+    }
+    Ok(())
+}
+
+/// Where `path` of `object` is in a text that [`load`] took. Findings that come from compiling have no position of
+/// their own, as nobody keeps the text; whoever prints them asks here.
+#[must_use]
+pub fn locate(text: &str, object: &ObjectRef, path: &str) -> Option<Position> {
+    let trees = Documents::of(text).map_while(Result::ok);
+    let is_it = |tree: &Tree| Manifest::read(tree.value()).is_ok_and(|(m, _)| m.id == *object);
+    trees.map(|(tree, _)| tree).find(is_it).map(|tree| tree.locate(path))
+}
+
+fn item(tree: &Tree, mut findings: Vec<Finding>) -> Item {
+    let manifest = match Manifest::read(tree.value()) {
+        Ok((manifest, more)) => {
+            findings.extend(more);
+            manifest
+        }
+        Err(finding) => return Item::Stray(placed(finding, tree)),
+    };
+    let mut object = Object::of(manifest, findings);
+    let findings = std::mem::take(&mut object.findings);
+    object.findings = findings.into_iter().map(|f| placed(f, tree)).collect();
+    object.findings.sort_by_key(|f| f.at);
+    Item::Object(Box::new(object))
+}
+
+fn placed(finding: Finding, tree: &Tree) -> Finding {
+    let at = finding.at.or_else(|| Some(tree.locate(&finding.path)));
+    Finding { at, ..finding }
+}

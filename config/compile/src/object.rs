@@ -1,0 +1,269 @@
+//! Objects as they come in: read, checked by themselves, nothing looked up.
+
+use crate::finding::{Finding, Reason};
+use crate::kind::policy::PolicyDraft;
+use crate::kind::provider::ProviderDraft;
+use crate::kind::secret::{SecretData, SecretValue};
+use crate::kind::virtual_key::{KeyDraft, KeySalvage, TokenSource};
+use crate::kind::{namespace, policy, provider, virtual_key};
+use crate::manifest::Manifest;
+use crate::schema;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+use smartflow_snapshot::{Effect, ObjectName, TokenHash};
+use std::fmt;
+use std::sync::Arc;
+
+/// Kinds that are known here.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+pub enum Kind {
+    /// `smartflow.dev/v1alpha1`.
+    LLMProvider,
+    /// `smartflow.dev/v1alpha1`.
+    VirtualKey,
+    /// `smartflow.dev/v1alpha1`.
+    Policy,
+    /// `v1`.
+    Secret,
+    /// `v1`.
+    Namespace,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::LLMProvider, Self::VirtualKey, Self::Policy, Self::Secret, Self::Namespace];
+
+    /// As manifests write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LLMProvider => "LLMProvider",
+            Self::VirtualKey => "VirtualKey",
+            Self::Policy => "Policy",
+            Self::Secret => "Secret",
+            Self::Namespace => "Namespace",
+        }
+    }
+
+    /// `apiVersion` of its manifests.
+    #[must_use]
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::LLMProvider | Self::VirtualKey | Self::Policy => "smartflow.dev/v1alpha1",
+            Self::Secret | Self::Namespace => "v1",
+        }
+    }
+}
+
+/// Which object. The namespace of a Namespace is empty.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ObjectRef {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace and name.
+    pub name: ObjectName,
+}
+
+impl fmt::Display for ObjectRef {
+    /// `Kind namespace/name`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind, &*self.name.namespace) {
+            (kind, "") => write!(f, "{} {}", kind.as_str(), self.name.name),
+            (kind, _) => write!(f, "{} {}", kind.as_str(), self.name),
+        }
+    }
+}
+
+impl Serialize for ObjectRef {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+/// One object, checked by itself.
+#[derive(Clone, Debug)]
+pub struct Object {
+    pub(crate) id: ObjectRef,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) body: Body,
+    /// What is in force comes from a spec that was kept.
+    pub(crate) last_good: bool,
+    spec: Option<Box<str>>,
+}
+
+/// What an object says.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Provider(Option<Arc<ProviderDraft>>),
+    Key {
+        draft: Option<Box<KeyDraft>>,
+        salvage: KeySalvage,
+        generated: Option<TokenHash>,
+    },
+    /// `Closed` when nothing better could be had.
+    Policy(Arc<PolicyDraft>),
+    Secret(SecretData),
+    Namespace(namespace::Labels),
+}
+
+impl Object {
+    /// Reads a manifest: what an API server checks (unknown fields, defaults, structure, CEL), then every value by
+    /// itself. Faults end up in [`Object::findings`].
+    ///
+    /// # Errors
+    /// When it cannot be told which object it is.
+    pub fn read(manifest: Value) -> Result<Self, Finding> {
+        let (manifest, findings) = Manifest::read(manifest)?;
+        Ok(Self::of(manifest, findings))
+    }
+
+    pub(crate) fn of(manifest: Manifest, mut findings: Vec<Finding>) -> Self {
+        let Manifest { id, mut value } = manifest;
+        let spec = value.get_mut("spec").map(Value::take).filter(|s| !s.is_null());
+        let mut spec = spec.unwrap_or_else(|| Value::Object(Map::new()));
+        let name = &id.name;
+        let mut last_good = None;
+        let body = match id.kind {
+            Kind::Secret => Body::Secret(SecretData::of(&value, &mut findings)),
+            Kind::Namespace => Body::Namespace(namespace::labels(&value)),
+            kind => {
+                let written = spec.clone();
+                if let Some(schema) = schema::of_kind(kind.as_str()) {
+                    findings.extend(schema.apply(&mut spec, "spec"));
+                }
+                let body = body(kind, name, &spec, &written, &mut findings);
+                last_good =
+                    (!findings.iter().any(Finding::is_error)).then(|| spec.to_string().into_boxed_str());
+                body
+            }
+        };
+        Self { id, findings, body, last_good: false, spec: last_good }
+    }
+
+    /// Which object it is.
+    #[must_use]
+    pub fn id(&self) -> &ObjectRef {
+        &self.id
+    }
+
+    /// What is wrong with it by itself. What it refers to is checked when it is compiled.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// True when its own spec is sound, so that [`Object::spec`] may be kept as its last valid one.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        !self.findings.iter().any(Finding::is_error)
+    }
+
+    /// A valid spec as JSON, defaults included: what to keep as the last valid one. `None` for invalid objects and for
+    /// Secrets and Namespaces. It holds no credential.
+    #[must_use]
+    pub fn spec(&self) -> Option<&str> {
+        self.spec.as_deref()
+    }
+
+    /// Lets `spec`, kept from [`Object::spec`], serve in place of an invalid one. `disabled` and `expiresAt` of today's
+    /// text are still obeyed where they take away. Does nothing to a valid object.
+    #[must_use]
+    pub fn with_last_good(mut self, spec: &str) -> Self {
+        if self.is_valid() || matches!(self.id.kind, Kind::Secret | Kind::Namespace) {
+            return self;
+        }
+        let mut findings = Vec::new();
+        let mut kept = serde_json::from_str(spec).unwrap_or_default();
+        if let Some(schema) = schema::of_kind(self.id.kind.as_str()) {
+            findings.extend(schema.apply(&mut kept, "spec"));
+        }
+        let old = body(self.id.kind, &self.id.name, &kept, &kept, &mut findings);
+        if let Some(finding) = findings.iter().find(|f| f.is_error()) {
+            let message = format!("The spec that was kept from before cannot be used any more: {finding}");
+            let lost = Finding::error(Reason::LastGoodUnusable, "", message, "Correct today's spec.");
+            self.findings.push(lost.warning());
+            return self;
+        }
+        self.body = match (self.body, old) {
+            (Body::Key { salvage, generated, .. }, Body::Key { draft: Some(mut draft), .. }) => {
+                salvage.tighten(&mut draft.key);
+                Body::Key { draft: Some(draft), salvage, generated }
+            }
+            (_, old) => old,
+        };
+        self.last_good = true;
+        self
+    }
+
+    /// Makes the object invalid, for a reason that only its source knows (it is declared twice). What restricts stays
+    /// in force.
+    #[must_use]
+    pub fn refuse(mut self, finding: Finding) -> Self {
+        self.body = match self.body {
+            Body::Provider(_) => Body::Provider(None),
+            Body::Key { draft, mut salvage, generated } => {
+                if let Some(draft) = draft {
+                    salvage = KeySalvage { disabled: draft.key.disabled, expires_at: draft.key.expires_at };
+                }
+                Body::Key { draft: None, salvage, generated }
+            }
+            Body::Policy(draft) => {
+                let mut draft = PolicyDraft::clone(&draft);
+                if let Some(policy) = &mut draft.policy {
+                    policy.effect = Effect::Closed { reason: finding.to_string().into() };
+                }
+                Body::Policy(Arc::new(draft))
+            }
+            Body::Secret(_) => Body::Secret(SecretData::default()),
+            labels @ Body::Namespace(_) => labels,
+        };
+        self.findings.insert(0, finding);
+        self.spec = None;
+        self.last_good = false;
+        self
+    }
+
+    /// True for a VirtualKey whose token is to be made by whoever runs the compiler.
+    #[must_use]
+    pub fn needs_token(&self) -> bool {
+        matches!(&self.body, Body::Key { draft: Some(draft), .. } if draft.token == TokenSource::Generated)
+    }
+
+    /// Gives a VirtualKey the hash of the token that was made for it.
+    #[must_use]
+    pub fn with_token(mut self, token: TokenHash) -> Self {
+        if let Body::Key { generated, .. } = &mut self.body {
+            *generated = Some(token);
+        }
+        self
+    }
+
+    /// Values of a Secret by key, for whoever resolves references in them.
+    pub fn secret_values(&mut self) -> impl Iterator<Item = (&str, &mut SecretValue)> {
+        let values = match &mut self.body {
+            Body::Secret(data) => Some(data.values.iter_mut().map(|(k, v)| (&**k, v))),
+            _ => None,
+        };
+        values.into_iter().flatten()
+    }
+}
+
+fn body(kind: Kind, name: &ObjectName, spec: &Value, written: &Value, findings: &mut Vec<Finding>) -> Body {
+    let sound = !findings.iter().any(Finding::is_error);
+    match kind {
+        Kind::LLMProvider => {
+            Body::Provider(sound.then(|| provider::draft(name, spec, findings)).flatten().map(Arc::new))
+        }
+        Kind::VirtualKey => Body::Key {
+            draft: sound.then(|| virtual_key::draft(name, spec, findings)).flatten().map(Box::new),
+            salvage: KeySalvage::of(written),
+            generated: None,
+        },
+        Kind::Policy => {
+            let draft = sound.then(|| policy::draft(name, spec, findings)).flatten();
+            Body::Policy(Arc::new(draft.unwrap_or_else(|| policy::closed(name, written, findings))))
+        }
+        Kind::Secret | Kind::Namespace => Body::Namespace(namespace::Labels::new()),
+    }
+}

@@ -7,6 +7,8 @@
 mod cursor;
 mod number;
 mod string;
+#[cfg(test)]
+mod tests;
 mod text;
 mod write;
 

@@ -69,8 +69,8 @@ impl Patch {
         if self.pieces.is_empty() {
             return body.clone();
         }
-        // Stable: insertions at one place keep their order.
-        self.pieces.sort_by_key(|(span, _)| span.start);
+        // Stable: insertions at one place keep their order, and precede a replacement that starts there.
+        self.pieces.sort_by_key(|(span, _)| (span.start, span.end));
         let mut out = BytesMut::with_capacity(body.len() + self.text.len());
         let mut from = 0;
         for (span, text) in &self.pieces {

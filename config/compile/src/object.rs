@@ -10,7 +10,7 @@ use crate::manifest::Manifest;
 use crate::schema;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use smartflow_snapshot::{Effect, ObjectName, TokenHash};
+use smartflow_snapshot::{Effect, Enforcement, ObjectName, Targets, TokenHash};
 use std::fmt;
 use std::sync::Arc;
 
@@ -193,6 +193,30 @@ impl Object {
             (_, old) => old,
         };
         self.last_good = true;
+        self
+    }
+
+    /// Takes over what another declaration of the same object takes away, for when it cannot be told which one is meant:
+    /// `disabled` and `expiresAt` of a key; of policies that differ, the whole namespace is concerned.
+    #[must_use]
+    pub fn restricted_by(mut self, other: &Self) -> Self {
+        match (&mut self.body, &other.body) {
+            (Body::Key { draft, salvage, .. }, Body::Key { salvage: more, .. }) => {
+                salvage.disabled |= more.disabled;
+                salvage.expires_at = [salvage.expires_at, more.expires_at].into_iter().flatten().min();
+                draft.iter_mut().for_each(|draft| more.tighten(&mut draft.key));
+            }
+            (Body::Policy(draft), Body::Policy(more)) if draft != more => {
+                let strict = |d: &PolicyDraft| {
+                    d.policy.as_ref().is_some_and(|p| p.enforcement == Enforcement::Enforce)
+                };
+                let base = if strict(more) && !strict(draft) { more } else { &*draft };
+                let mut wide = PolicyDraft { home_only: true, ..PolicyDraft::clone(base) };
+                wide.policy.iter_mut().for_each(|policy| policy.targets = Targets::default());
+                *draft = Arc::new(wide);
+            }
+            _ => {}
+        }
         self
     }
 

@@ -1,0 +1,226 @@
+//! A sequence of changes leaves what compiling the outcome at once gives: snapshot, hash, and every report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[allow(dead_code)]
+mod declare;
+
+use declare::{key, name, namespace, policy, provider, secret};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use smartflow_compile::{
+    Change, Compiler, Kind, Object, ObjectRef, Report, Resources, SecretValue, Settings, compile,
+};
+use smartflow_snapshot::TokenHash;
+use std::collections::BTreeMap;
+
+const PLACES: [&str; 3] = ["platform", "team-a", "team-b"];
+
+/// What is done to one object. Small ranges, so that objects meet.
+#[derive(Clone, Debug)]
+struct Edit {
+    kind: u8,
+    place: usize,
+    name: u8,
+    look: u8,
+    detail: u8,
+    broken: u8,
+    remove: bool,
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    (0..12u8, 0..3usize, 0..5u8, 0..6u8, 0..6u8, 0..6u8, prop::bool::weighted(0.2)).prop_map(
+        |(kind, place, name, look, detail, broken, remove)| Edit {
+            kind,
+            place,
+            name,
+            look,
+            detail,
+            broken,
+            remove,
+        },
+    )
+}
+
+impl Edit {
+    fn change(&self) -> Change {
+        let object = self.object();
+        if self.remove { Change::Remove(object.id().clone()) } else { Change::Set(Box::new(object)) }
+    }
+
+    fn object(&self) -> Object {
+        let place = PLACES[self.place];
+        match self.kind {
+            0..=2 => {
+                self.breaking(|spec| provider(place, &format!("p{}", self.name % 3), spec), self.provider())
+            }
+            3..=7 => self.key(place),
+            8 => self.breaking(|spec| policy(place, &format!("l{}", self.name % 2), spec), self.policy()),
+            9 | 10 => self.secret(place),
+            _ => {
+                let labels = [
+                    json!({}),
+                    json!({ "tier": "gold" }),
+                    json!({ "tier": "tin", "kubernetes.io/metadata.name": "x" }),
+                ];
+                namespace(PLACES[self.place], labels[usize::from(self.look % 3)].clone())
+            }
+        }
+    }
+
+    /// Now and then an invalid spec, with or without a valid predecessor.
+    fn breaking(&self, make: impl Fn(Value) -> Object, spec: Value) -> Object {
+        let whole = make(spec.clone());
+        let mut broken = spec;
+        broken["disabled"] = json!(self.look == 0);
+        broken["tpyo"] = json!(1);
+        match (self.broken, whole.spec()) {
+            (0, _) => make(broken),
+            (1, Some(kept)) => make(broken).with_last_good(kept),
+            _ => whole,
+        }
+    }
+
+    fn provider(&self) -> Value {
+        let all = ["simulated-a", "simulated-b", "simulated-c"];
+        let models: Vec<Value> = all[..=usize::from(self.look % 3)]
+            .iter()
+            .map(|m| json!({ "name": m, "aliases": if self.detail == 5 { json!(["simulated-x"]) } else { json!([]) } }))
+            .take(if self.detail == 5 { 1 } else { 3 })
+            .collect();
+        let access = match self.detail {
+            0 => json!({ "from": "Same" }),
+            1 => json!({ "from": "Selector", "selector": { "matchLabels": { "tier": "gold" } } }),
+            2 => {
+                json!({ "from": "Selector", "selector": { "matchLabels": { "kubernetes.io/metadata.name": "team-b" } } })
+            }
+            _ => json!({ "from": "All" }),
+        };
+        if self.look < 4 {
+            return json!({ "provider": "simulated", "models": models, "access": { "namespaces": access } });
+        }
+        json!({
+            "provider": "openai-compatible",
+            "baseURL": "https://llm.example.com/v1",
+            "auth": { "apiKey": { "secretRef": { "name": format!("s{}", self.detail % 2), "key": "api-key" } } },
+            "models": models,
+            "access": { "namespaces": access },
+        })
+    }
+
+    fn key(&self, place: &str) -> Object {
+        let models = [
+            json!([]),
+            json!(["*"]),
+            json!(["simulated-a"]),
+            json!(["simulated-c*", "p1/*"]),
+            json!(["nothing"]),
+        ];
+        let mut spec = json!({ "models": models[usize::from(self.look) % 5], "owner": { "team": "red" } });
+        match self.detail {
+            0 => spec["sha256"] = json!(TokenHash::of(b"shared").to_string()),
+            1 => spec["existingSecretRef"] = json!({ "name": "s0", "key": "token" }),
+            2 => spec["existingSecretRef"] = json!({ "name": "s1", "key": "token" }),
+            _ => {}
+        }
+        if self.look > 2 {
+            spec["parentRef"] = json!({ "name": format!("k{}", (self.name + self.detail) % 5) });
+        }
+        let name = format!("k{}", self.name);
+        self.breaking(
+            |spec| match self.broken {
+                5 => declare::object(Kind::VirtualKey, place, &name, spec),
+                _ => key(place, &name, spec),
+            },
+            spec,
+        )
+    }
+
+    fn policy(&self) -> Value {
+        let targets = [
+            json!({}),
+            json!({ "namespaces": ["team-a"] }),
+            json!({ "namespaces": ["team-a", "team-b"] }),
+            json!({ "teams": ["red"] }),
+        ];
+        let mode = ["Enforce", "DryRun", "Off"][usize::from(self.detail) % 3];
+        json!({
+            "targets": targets[usize::from(self.look) % 4],
+            "enforcement": mode,
+            "limits": { "requestsPerMinute": 5 },
+        })
+    }
+
+    fn secret(&self, place: &str) -> Object {
+        let token = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210\n", "short", ""];
+        let token = token[usize::from(self.look) % 4];
+        let mut secret = secret(
+            place,
+            &format!("s{}", self.name % 2),
+            self.detail != 0,
+            if self.detail == 1 { json!({}) } else { json!({ "token": token, "api-key": token }) },
+        );
+        if self.detail == 2 {
+            let fault = smartflow_compile::Finding::error(
+                smartflow_compile::Reason::SecretUnresolved,
+                "stringData",
+                "gone",
+                "",
+            );
+            secret.secret_values().for_each(|(_, v)| *v = SecretValue::Missing(Box::new(fault.clone())));
+        }
+        secret
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn incremental_is_full(batches in prop::collection::vec(prop::collection::vec(edit(), 1..5), 1..14)) {
+        let settings = Settings::default();
+        let mut compiler = Compiler::new(&settings);
+        let mut resources = Resources::default();
+        let mut told: BTreeMap<ObjectRef, Report> = BTreeMap::new();
+        for batch in batches {
+            let changes: Vec<Change> = batch.iter().map(Edit::change).collect();
+            for change in &changes {
+                match change {
+                    Change::Set(object) => drop(resources.insert(Object::clone(object))),
+                    Change::Remove(id) => {
+                        resources.remove(id);
+                        told.remove(id);
+                    }
+                }
+            }
+            let step = compiler.apply(changes);
+            told.extend(step.reports.into_iter().map(|r| (r.object.clone(), r)));
+            let full = compile(&resources, &settings);
+            let text = |s| serde_json::to_string_pretty(s).unwrap();
+            prop_assert_eq!(text(&step.snapshot), text(&full.snapshot));
+            prop_assert_eq!(step.snapshot.hash, full.snapshot.hash);
+            let mut now: Vec<Report> = compiler.objects().filter_map(|id| compiler.report(&id)).collect();
+            now.sort_by(|a, b| a.object.cmp(&b.object));
+            prop_assert_eq!(&now, &full.reports);
+            prop_assert_eq!(told.values().cloned().collect::<Vec<_>>(), full.reports);
+        }
+    }
+}
+
+/// The property would hold of a compiler that compiles nothing: what the edits make is not trivial.
+#[test]
+fn the_edits_reach_what_they_should() {
+    let edit =
+        |kind, look, detail, name| Edit { kind, place: 1, name, look, detail, broken: 3, remove: false };
+    let objects = [
+        edit(0, 0, 4, 0),
+        edit(0, 0, 4, 1),
+        edit(3, 1, 0, 1),
+        edit(3, 1, 0, 2),
+        edit(3, 3, 3, 2),
+        edit(9, 0, 3, 0),
+    ];
+    let compiled = declare::world(objects.iter().map(Edit::object));
+    assert_eq!(compiled.snapshot.providers.len(), 2);
+    assert!(compiled.snapshot.names.resolve("team-a", "simulated-a").is_none(), "a clash");
+    assert!(compiled.snapshot.keys_by_name.get(&name("team-a", "k1")).is_some());
+}

@@ -11,13 +11,14 @@ pub(crate) struct Boundary {
 }
 
 /// Finds the end of the event that starts at 0, looking from `from` on; else `Err` with where to look from once there
-/// are more bytes. Lines end with LF, CRLF or CR. `from` is 0 or what an earlier call returned.
+/// are more bytes. Lines end with LF, CRLF or CR; a CR that is the last byte may be half of a CRLF, so it waits.
+/// `from` is 0 or what an earlier call returned.
 #[inline]
 pub(crate) fn boundary(bytes: &[u8], from: usize) -> Result<Boundary, usize> {
     if from == 0
         && let Some(len) = terminator(bytes, 0)
     {
-        return Ok(Boundary { end: len });
+        return if cr_is_last(bytes, len) { Err(0) } else { Ok(Boundary { end: len }) };
     }
     let mut at = from;
     while let Some(offset) = memchr2(b'\n', b'\r', bytes.get(at..).unwrap_or_default()) {
@@ -27,11 +28,25 @@ pub(crate) fn boundary(bytes: &[u8], from: usize) -> Result<Boundary, usize> {
             return Err(line_end);
         }
         if let Some(len) = terminator(bytes, next) {
-            return Ok(Boundary { end: next + len });
+            let end = next + len;
+            return if cr_is_last(bytes, end) { Err(line_end) } else { Ok(Boundary { end }) };
         }
         at = next;
     }
     Err(bytes.len())
+}
+
+fn cr_is_last(bytes: &[u8], end: usize) -> bool {
+    end == bytes.len() && bytes.last() == Some(&b'\r')
+}
+
+/// What the event in `bytes` lacks to be complete, now that no more bytes will come.
+pub(crate) fn missing(bytes: &[u8]) -> &'static [u8] {
+    match bytes {
+        [.., b'\r' | b'\n', b'\r'] | [b'\r'] => b"",
+        [.., b'\r' | b'\n'] => b"\n",
+        _ => b"\n\n",
+    }
 }
 
 /// Length of the line terminator at `at`.
@@ -105,7 +120,7 @@ fn without_space(value: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Boundary, boundary, event, rest_of_line};
+    use super::{Boundary, boundary, event, missing, rest_of_line};
 
     #[test]
     fn ends() {
@@ -113,6 +128,7 @@ mod tests {
             ("data: a\n\ndata: b\n\n", 9),
             ("data: a\r\n\r\ndata", 11),
             ("data: a\r\rdata", 9),
+            ("data: a\r\r\ndata", 10),
             ("data: a\n\r\nx", 10),
             ("data: a\ndata: b\n\n", 17),
             ("\ndata", 1),
@@ -120,7 +136,16 @@ mod tests {
         ] {
             assert_eq!(boundary(text.as_bytes(), 0), Ok(Boundary { end }), "{text:?}");
         }
-        for text in ["", "data: a", "data: a\n", "data: a\r", "data: a\r\n", "data: a\ndata: b\n"] {
+        for text in [
+            "",
+            "data: a",
+            "data: a\n",
+            "data: a\r",
+            "data: a\r\n",
+            "data: a\ndata: b\n",
+            "data: a\r\n\r",
+            "\r",
+        ] {
             let from = boundary(text.as_bytes(), 0).unwrap_err();
             assert!(from <= text.len());
             let more = format!("{text}\n\n\n");
@@ -139,5 +164,9 @@ mod tests {
         assert_eq!(of("data\n\n").data.as_deref(), Some(&b""[..]));
         assert_eq!(rest_of_line(b"ab\r\ncd"), 4);
         assert_eq!(rest_of_line(b"ab"), 2);
+        assert_eq!(
+            (missing(b"a"), missing(b"a\n"), missing(b"a\r\n\r")),
+            (&b"\n\n"[..], &b"\n"[..], &b""[..])
+        );
     }
 }

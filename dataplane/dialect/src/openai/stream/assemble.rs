@@ -70,8 +70,9 @@ impl Assembler {
         if self.taken > self.limit {
             return Err(AssembleFault::TooLarge { limit: self.limit });
         }
-        while let Ok(found) = boundary(events, 0) {
-            let (one, rest) = events.split_at(found.end);
+        while !events.is_empty() {
+            let end = boundary(events, 0).map_or(events.len(), |found| found.end);
+            let (one, rest) = events.split_at(end);
             events = rest;
             if let Some(data) = event(one).data
                 && let Ok(Value::Object(chunk)) = serde_json::from_slice(&data)

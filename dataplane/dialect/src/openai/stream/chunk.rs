@@ -159,3 +159,50 @@ fn is_null(after_key: &[u8]) -> bool {
     let mut rest = after_key.iter().filter(|byte| !byte.is_ascii_whitespace());
     rest.next() == Some(&b':') && rest.next() == Some(&b'n')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Glance, read};
+
+    #[test]
+    fn a_glance_says_what_reading_says_or_nothing() {
+        let glance = Glance::new();
+        for (data, seen) in [
+            (
+                r#"{"choices":[{"index":0,"delta":{"content":"a\u00e9\n"},"finish_reason":null}],"usage":null}"#,
+                true,
+            ),
+            (
+                r#"{ "choices" : [ { "delta" : { "role" : "assistant" , "content" : "ab" } } ] , "usage" : null }"#,
+                true,
+            ),
+            (
+                r#"{"choices":[{"finish_reason":null,"delta":{"tool_calls":[{"function":{"arguments":"{}"}}]}}]}"#,
+                true,
+            ),
+            (
+                r#"{"choices":[{"delta":{"content":"\"finish_reason\":\"stop\", \"usage\":{}, \"delta\":{}"}}]}"#,
+                true,
+            ),
+            (r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}"#, false),
+            (r#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}"#, false),
+            (r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"}}]}"#, false),
+            (r#"{"choices":[{"delta":null}]}"#, false),
+            (r#"{"object":"delta","choices":[]}"#, false),
+            (r#"{"choices":[],"usage":null}"#, false),
+            (r#"{"choices":[{"delta":{"content":"a"#, false),
+        ] {
+            let glimpsed = glance.content_bytes(data.as_bytes());
+            assert_eq!(glimpsed.is_some(), seen, "{data}");
+            if let Some(bytes) = glimpsed {
+                let chunk = read(data.as_bytes()).unwrap();
+                assert_eq!(
+                    bytes,
+                    chunk.choices.iter().map(|choice| choice.content_bytes).sum::<u64>(),
+                    "{data}"
+                );
+                assert!(chunk.usage.is_none() && chunk.error.is_none() && chunk.choices[0].finish.is_none());
+            }
+        }
+    }
+}

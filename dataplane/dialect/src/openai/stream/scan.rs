@@ -2,7 +2,7 @@
 
 use super::super::{UpstreamError, upstream_error};
 use super::chunk::{Chunk, Glance, StreamHead, read};
-use crate::sse::{boundary, event, rest_of_line};
+use crate::sse::{boundary, event, missing, rest_of_line};
 use crate::{FinishReason, Usage};
 use bytes::{Bytes, BytesMut};
 
@@ -252,7 +252,7 @@ impl StreamScan {
     pub fn end(&mut self, out: &mut Vec<Bytes>) -> Result<StreamEnd, StreamFault> {
         if !self.held.is_empty() && !self.closed() {
             let mut last = std::mem::take(&mut self.held);
-            last.extend_from_slice(b"\n\n");
+            last.extend_from_slice(missing(&last));
             if matches!(self.judge(&last)?, Verdict::Forward | Verdict::Done) {
                 out.push(last.freeze());
             }

@@ -1,1 +1,28 @@
-//! Room under construction.
+//! The data plane: an OpenAI-compatible endpoint over every provider, governed by resources.
+//!
+//! A call enters at [`edge`], becomes an [`exchange`], goes through the steps of [`pipeline`], and leaves as a whole
+//! answer ([`reply`]) or as a governed stream ([`relay`]). What it may do was decided when the snapshot was compiled;
+//! [`live`] holds the one that serves.
+
+pub mod admin;
+pub mod args;
+pub mod asked;
+pub mod budget;
+pub mod catalog;
+//pub mod check;
+pub mod edge;
+pub mod exchange;
+pub mod identity;
+pub mod listing;
+pub mod live;
+pub mod pipeline;
+pub mod relay;
+pub mod reply;
+pub mod routing;
+pub mod serve;
+pub mod source;
+pub mod state;
+pub mod statement;
+pub mod telemetry;
+pub mod upstream;
+pub mod worker;

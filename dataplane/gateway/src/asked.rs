@@ -1,0 +1,217 @@
+//! A request, scanned: the facts that the steps need, and the body that goes upstream.
+
+use crate::budget::hold::Reserved;
+use crate::budget::plan::Wish;
+use crate::edge::fault::Fault;
+use crate::exchange::Exchange;
+use crate::pipeline::Endpoint;
+use crate::routing::Route;
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use smartflow_dialect::openai::{
+    BadRequest, CapName, ChatRequest, ChatScan, Edits, EmbeddingsRequest, EmbeddingsScan, OutputCap,
+    ScanLimits, embeddings_estimate, embeddings_input_bound, input_bound, input_estimate,
+};
+use smartflow_dialect::{Feature, Text};
+use std::borrow::Cow;
+
+/// Longest `user` and `metadata` that the usage line carries.
+const LONGEST_TAG: usize = 4096;
+
+/// What a caller asked for.
+pub enum Asked {
+    /// A chat completion.
+    Chat(Bytes, Box<ChatScan>),
+    /// Embeddings.
+    Embeddings(Bytes, Box<EmbeddingsScan>),
+}
+
+impl From<BadRequest> for Fault {
+    fn from(bad: BadRequest) -> Self {
+        Self::Bad { code: bad.code(), param: bad.param().map(str::to_owned), message: bad.to_string() }
+    }
+}
+
+impl Asked {
+    /// Scans `body`.
+    ///
+    /// # Errors
+    /// [`Fault::Bad`], naming the field.
+    pub fn scan(endpoint: Endpoint, body: Bytes) -> Result<Self, Fault> {
+        let limits = ScanLimits::default();
+        match endpoint {
+            Endpoint::Chat => {
+                let scan = Box::new(ChatRequest::scan(&body, &limits)?);
+                if scan.asks(Feature::OtherModels) {
+                    // They would be answered by models that this key was perhaps not granted.
+                    return Err(Fault::Bad {
+                        code: "invalid_value",
+                        param: Some(Feature::OtherModels.param().to_owned()),
+                        message: "A list of alternative models is not accepted here: name one model."
+                            .to_owned(),
+                    });
+                }
+                Ok(Self::Chat(body, scan))
+            }
+            Endpoint::Embeddings => {
+                let scan = Box::new(EmbeddingsRequest::scan(&body, &limits)?);
+                Ok(Self::Embeddings(body, scan))
+            }
+        }
+    }
+
+    /// The model as the caller wrote it.
+    #[must_use]
+    pub fn model(&self) -> Cow<'_, str> {
+        match self {
+            Self::Chat(body, scan) => scan.model.get(body),
+            Self::Embeddings(body, scan) => scan.model.get(body),
+        }
+    }
+
+    /// It is for an embedding model.
+    #[must_use]
+    pub fn embeds(&self) -> bool {
+        matches!(self, Self::Embeddings(..))
+    }
+
+    /// The caller reads a stream.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        matches!(self, Self::Chat(_, scan) if scan.streams())
+    }
+
+    /// The caller wants the usage chunk.
+    #[must_use]
+    pub fn wants_usage(&self) -> bool {
+        matches!(self, Self::Chat(_, scan) if scan.wants_usage())
+    }
+
+    /// Writes down what the usage line tells of the request.
+    pub fn note(&self, exchange: &mut Exchange) {
+        let text = |text: Option<Text>, body: &Bytes| -> Option<Box<str>> {
+            text.filter(|t| t.span.len() <= LONGEST_TAG).map(|t| t.get(body).into())
+        };
+        exchange.stream = self.streams();
+        match self {
+            Self::Chat(body, scan) => {
+                exchange.user = text(scan.user, body);
+                let raw = scan.metadata.filter(|s| s.len() <= LONGEST_TAG).map(|s| s.of(body));
+                exchange.metadata = raw
+                    .and_then(|r| std::str::from_utf8(r).ok())
+                    .and_then(|r| RawValue::from_string(r.to_owned()).ok());
+            }
+            Self::Embeddings(body, scan) => exchange.user = text(scan.user, body),
+        }
+    }
+
+    /// Input tokens by bytes/4, uncorrected.
+    #[must_use]
+    pub fn estimate(&self, route: &Route) -> u64 {
+        match self {
+            Self::Chat(_, scan) => input_estimate(scan, route.model.image_tokens),
+            Self::Embeddings(_, scan) => embeddings_estimate(scan),
+        }
+    }
+
+    /// What a plan needs to know.
+    #[must_use]
+    pub fn wish(&self, route: &Route) -> Wish {
+        match self {
+            Self::Chat(_, scan) => Wish {
+                input_bound: input_bound(scan, route.model.image_tokens),
+                cap: scan.output_cap().map(u64::from),
+                n: u64::from(scan.n),
+                stream: scan.streams(),
+                embeds: false,
+                streamable: true,
+            },
+            Self::Embeddings(_, scan) => Wish {
+                input_bound: embeddings_input_bound(scan),
+                cap: None,
+                n: 1,
+                stream: false,
+                embeds: true,
+                streamable: false,
+            },
+        }
+    }
+
+    /// Refuses what has no price (L16). Returns whether audio is involved.
+    ///
+    /// # Errors
+    /// [`Fault::PriceUnknown`], naming the field to set.
+    pub fn priced(&self, route: &Route) -> Result<bool, Fault> {
+        let Self::Chat(_, scan) = self else { return Ok(false) };
+        let price = &route.model.price;
+        let mut audio = false;
+        for feature in scan.features.iter() {
+            let known = match feature {
+                Feature::AudioInput => price.audio_input.is_some(),
+                Feature::AudioOutput => price.audio_output.is_some(),
+                Feature::FlexTier => true,
+                _ => false,
+            };
+            audio |= matches!(feature, Feature::AudioInput | Feature::AudioOutput);
+            if !known {
+                let field = match feature {
+                    Feature::AudioInput => "price.audioInput",
+                    Feature::AudioOutput => "price.audioOutput",
+                    _ => return Err(unpriced(route, feature.name(), feature.param())),
+                };
+                return Err(no_price(route, feature.name(), field));
+            }
+        }
+        // Audio is counted by the vendor alone: without a bound from the request it cannot be held in advance.
+        if scan.asks(Feature::AudioInput) {
+            return Err(unpriced(route, Feature::AudioInput.name(), Feature::AudioInput.param()));
+        }
+        Ok(audio)
+    }
+
+    /// The body for the provider: the caller's bytes, but for what must change.
+    #[must_use]
+    pub fn upstream_body(&self, route: &Route, reserved: &Reserved) -> Bytes {
+        match self {
+            Self::Embeddings(body, scan) => scan.splice(body, &route.model.upstream_name),
+            Self::Chat(body, scan) => {
+                let name = if scan.max_completion_tokens.value.is_some() {
+                    CapName::MaxCompletionTokens
+                } else if scan.max_tokens.value.is_some() || route.model.legacy_max_tokens {
+                    CapName::MaxTokens
+                } else {
+                    CapName::MaxCompletionTokens
+                };
+                let cap = reserved.cap().and_then(|tokens| u32::try_from(tokens).ok());
+                let stream = scan.streams() || reserved.as_stream();
+                let edits = Edits {
+                    model: Some(&route.model.upstream_name),
+                    output_cap: cap.map(|tokens| OutputCap { name, tokens }),
+                    stream,
+                    include_usage: stream,
+                };
+                scan.splice(body, &edits)
+            }
+        }
+    }
+}
+
+/// A price is missing that the resource could name.
+#[must_use]
+pub fn no_price(route: &Route, what: &str, field: &str) -> Fault {
+    Fault::PriceUnknown {
+        what: format!(
+            "This key has a budget and {what} of `{}` has no price: set spec.models[].{field} of LLMProvider {} (0 is a price).",
+            route.model.name, route.provider.name
+        ),
+    }
+}
+
+fn unpriced(route: &Route, what: &str, param: &str) -> Fault {
+    Fault::PriceUnknown {
+        what: format!(
+            "This key has a budget and {what} (`{param}`) cannot be priced for `{}`: leave it out, or use a key without a budget.",
+            route.model.name
+        ),
+    }
+}

@@ -1,0 +1,369 @@
+//! Holding what a call may cost until it is known what it did cost.
+
+use super::clock::Clock;
+use super::guards::{Leg, Room, Unit};
+use super::plan::{Plan, Short, plan};
+use super::price::Dearest;
+use crate::asked::{Asked, no_price};
+use crate::edge::fault::Fault;
+use crate::exchange::Exchange;
+use crate::routing::Route;
+use jiff::Timestamp;
+use smartflow_dialect::Usage;
+use smartflow_ledger::rate::{Admission, RateTickets, Refusal as RateRefusal, Which, admit_all};
+use smartflow_ledger::{Account, Extension, Ledger, Now, Outcome, Refusal, Reservation, Waiting, Why};
+use smartflow_snapshot::{ObjectName, WhenShort};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Output tokens that a call without a cap counts as in a token rate, until it is settled; also the most that a cap
+/// counts as: most answers are far shorter than their caps.
+const RATE_OUTPUT: u64 = 1024;
+/// One nano per token: what a token budget "costs".
+const TOKEN_PRICE: Dearest = Dearest { input: 1000, output: 1000, request: 0 };
+
+/// What the steps after the reservation need to know of it.
+pub struct Reserved {
+    /// How the call is paid for; `None` without any budget.
+    pub plan: Option<Plan>,
+    /// The caller's own cap, for comparison.
+    pub wished: Option<u64>,
+}
+
+impl Reserved {
+    /// Output cap of the request upstream, where a budget needs one.
+    #[must_use]
+    pub fn cap(&self) -> Option<u64> {
+        self.plan.and_then(|p| p.cap)
+    }
+
+    /// The request goes upstream as a stream, whatever the caller asked for.
+    #[must_use]
+    pub fn as_stream(&self) -> bool {
+        self.plan.is_some_and(|p| p.as_stream)
+    }
+}
+
+/// Money, tokens and permits of one call.
+pub struct Hold {
+    route: Rc<Route>,
+    money: Option<Reservation>,
+    waiting: Option<Waiting>,
+    tickets: RateTickets,
+    dry: Vec<(usize, Option<Reservation>, RateTickets)>,
+    price: Dearest,
+    input: u64,
+    output: u64,
+}
+
+/// Takes rates and money for a call, or says why not; nothing is spent then.
+///
+/// # Errors
+/// [`Fault`] of limits, budgets and prices.
+pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) -> Result<Reserved, Fault> {
+    let wish = asked.wish(route);
+    let reserved = |plan| Reserved { plan, wished: wish.cap };
+    let guards = &route.guards;
+    exchange.estimated_input = asked.estimate(route);
+    if guards.enforced.is_empty() && guards.dry.is_empty() {
+        return Ok(reserved(None));
+    }
+    let worker = exchange.worker().clone();
+    let (ledger, clock) = (&worker.shared.ledger, &worker.shared.clock);
+    let corrected = exchange.estimated_input * u64::from(route.input_ratio.get()) / 1024;
+    let output = if wish.embeds { 0 } else { wish.cap.unwrap_or(RATE_OUTPUT).min(RATE_OUTPUT) * wish.n };
+    let tokens = corrected.max(1) + output;
+    let tickets = admit(&guards.enforced, clock, tokens).await?;
+    let (price, plan) = match priced_plan(&guards.enforced, ledger, clock.now(), asked, route) {
+        Ok(planned) => planned,
+        Err(fault) => {
+            tickets.undo(clock.now());
+            return Err(fault);
+        }
+    };
+    let (input, output) = (wish.input_bound, plan.map_or(0, |p| p.output));
+    let mut hold = Hold {
+        route: route.clone(),
+        money: None,
+        waiting: None,
+        tickets,
+        dry: Vec::new(),
+        price,
+        input,
+        output,
+    };
+    if plan.is_some() {
+        let amounts = hold.amounts(&guards.enforced, input, output, true);
+        match decided(ledger.reserve(clock.now(), &amounts), clock).await {
+            Ok(money) => hold.money = Some(money),
+            Err(refused) => {
+                hold.tickets.undo(clock.now());
+                return Err(told(refused, &guards.enforced, clock.now()));
+            }
+        }
+    }
+    hold.try_dry(ledger, clock, tokens, exchange);
+    exchange.hold = Some(hold);
+    Ok(reserved(plan))
+}
+
+/// Plans with what is left in money and in tokens; the tighter of the two holds.
+fn priced_plan(
+    room: &Room,
+    ledger: &Ledger,
+    now: Now,
+    asked: &Asked,
+    route: &Route,
+) -> Result<(Dearest, Option<Plan>), Fault> {
+    let wish = asked.wish(route);
+    let short = room.when_short();
+    let exceeded = |unit: Unit, needed: Short| -> Fault {
+        let tightest =
+            room.legs.iter().filter(|l| l.unit == unit).min_by_key(|l| ledger.left(now, &l.account));
+        tightest.map_or_else(
+            || Fault::BudgetUnavailable,
+            |leg| {
+                let view = ledger.view(now, &leg.account);
+                exhausted(leg, view.remaining, view.resets_at, now, needed.needed)
+            },
+        )
+    };
+    let mut price = Dearest { input: 0, output: 0, request: 0 };
+    let mut merged: Option<Plan> = None;
+    if let Some(left) = room.left(ledger, Unit::Money, now) {
+        let audio = asked.priced(route)?;
+        let Some(dearest) = Dearest::of(&route.model.price, wish.input_bound, wish.embeds, audio) else {
+            let input_known = route.model.price.input.is_some();
+            let (what, field) =
+                if input_known { ("output", "price.output") } else { ("input", "price.input") };
+            return Err(no_price(route, what, field));
+        };
+        price = dearest;
+        merged = Some(plan(&wish, &route.model, &price, left, short).map_err(|s| exceeded(Unit::Money, s))?);
+    }
+    if let Some(left) = room.left(ledger, Unit::Tokens, now) {
+        let short = WhenShort::Shorten;
+        let tokens =
+            plan(&wish, &route.model, &TOKEN_PRICE, left, short).map_err(|s| exceeded(Unit::Tokens, s))?;
+        merged = Some(merged.map_or(tokens, |money| tighter(money, tokens)));
+    }
+    Ok((price, merged))
+}
+
+/// The plan that satisfies both.
+fn tighter(a: Plan, b: Plan) -> Plan {
+    let cap = a.cap.into_iter().chain(b.cap).min();
+    Plan {
+        cap,
+        lowered: a.lowered || b.lowered,
+        first: a.first,
+        output: a.output.min(b.output),
+        sliced: a.sliced || b.sliced,
+        as_stream: a.as_stream || b.as_stream,
+    }
+}
+
+async fn admit(room: &Room, clock: &Clock, tokens: u64) -> Result<RateTickets, Fault> {
+    loop {
+        match admit_all(room.rates.iter().map(|(rates, _)| rates), clock.now(), tokens) {
+            Admission::Admitted(tickets) => return Ok(tickets),
+            Admission::Wait { poll } => sleep(Duration::from_nanos(poll)).await,
+            Admission::Refused(refusal) => return Err(rate_limited(&refusal)),
+            Admission::TooLarge { limit } => {
+                return Err(Fault::RequestTooLarge { wanted: tokens, limit: u64::from(limit) });
+            }
+        }
+    }
+}
+
+fn rate_limited(refusal: &RateRefusal) -> Fault {
+    let (kind, what) = match refusal.which {
+        Which::Requests => ("requests", "requests per minute"),
+        Which::Tokens => ("tokens", "tokens per minute"),
+        Which::Parallel => ("requests", "calls at once"),
+    };
+    let retry_after = Duration::from_nanos(refusal.retry_after);
+    Fault::RateLimited {
+        kind,
+        message: format!("Rate limit reached: {what}. Try again in {} ms.", retry_after.as_millis().max(1)),
+        retry_after,
+        headers: refusal.levels.headers().collect(),
+    }
+}
+
+/// Why money was not to be had.
+enum Refused {
+    No(Refusal),
+    Away,
+}
+
+/// Waits until a reservation is decided: woken when money comes back, polled by the ledger's own rhythm otherwise.
+async fn decided(outcome: Outcome, clock: &Clock) -> Result<Reservation, Refused> {
+    let mut waiting = match outcome {
+        Outcome::Reserved(money) => return Ok(money),
+        Outcome::Refused(refusal) => return Err(Refused::No(refusal)),
+        Outcome::Away => return Err(Refused::Away),
+        Outcome::Wait(waiting) => Some(waiting),
+    };
+    let mut timer = Box::pin(sleep(Duration::ZERO));
+    std::future::poll_fn(|cx| {
+        loop {
+            let Some(wait) = waiting.take() else { return Poll::Ready(Err(Refused::Away)) };
+            let now = clock.now();
+            match wait.poll(now, Some(cx.waker())) {
+                Outcome::Reserved(money) => return Poll::Ready(Ok(money)),
+                Outcome::Refused(refusal) => return Poll::Ready(Err(Refused::No(refusal))),
+                Outcome::Away => return Poll::Ready(Err(Refused::Away)),
+                Outcome::Wait(again) => {
+                    let after = Duration::from_nanos(again.next_poll().saturating_sub(now.mono));
+                    waiting = Some(again);
+                    timer.as_mut().reset(tokio::time::Instant::now() + after);
+                }
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+fn told(refused: Refused, room: &Room, now: Now) -> Fault {
+    let Refused::No(refusal) = refused else { return Fault::BudgetUnavailable };
+    if refusal.why == Why::Disabled {
+        return Fault::KeyDisabled;
+    }
+    match room.legs.get(refusal.leg) {
+        Some(leg) => exhausted(leg, refusal.remaining, refusal.resets_at, now, 0),
+        None => Fault::BudgetUnavailable,
+    }
+}
+
+fn exhausted(leg: &Leg, remaining: i64, resets_at: Option<i64>, now: Now, needed: i64) -> Fault {
+    let resets = resets_at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let remaining = remaining.max(0);
+    match leg.unit {
+        Unit::Money => Fault::BudgetExceeded { whose: leg.whose.to_string(), remaining, resets },
+        Unit::Tokens => {
+            let wait = resets_at.map_or(0, |at| at - now.wall).max(1000);
+            let retry_after = Duration::from_millis(u64::try_from(wait).unwrap_or(1000));
+            let more =
+                if needed > 0 { format!(", and this request may need {needed}") } else { String::new() };
+            Fault::RateLimited {
+                kind: "tokens",
+                message: format!("{} has {remaining} tokens left today{more}.", leg.whose),
+                retry_after,
+                headers: Vec::new(),
+            }
+        }
+    }
+}
+
+impl Hold {
+    /// What each account of `room` is asked for.
+    fn amounts(&self, room: &Room, input: u64, output: u64, first: bool) -> Vec<(Arc<Account>, i64)> {
+        let money = if first { self.price.of_tokens(input, output) } else { self.price.of_output(output) };
+        let tokens = i64::try_from(input.saturating_add(output)).unwrap_or(i64::MAX);
+        let amount = |leg: &Leg| if leg.unit == Unit::Money { money } else { tokens };
+        room.legs.iter().map(|leg| (leg.account.clone(), amount(leg))).collect()
+    }
+
+    /// Policies in dry run are asked like the others, but only told about.
+    fn try_dry(&mut self, ledger: &Ledger, clock: &Clock, tokens: u64, exchange: &mut Exchange) {
+        let route = self.route.clone();
+        for (index, (policy, room)) in route.guards.dry.iter().enumerate() {
+            let now = clock.now();
+            let tickets = match admit_all(room.rates.iter().map(|(rates, _)| rates), now, tokens) {
+                Admission::Admitted(tickets) => tickets,
+                _ => {
+                    exchange.would_block(policy);
+                    RateTickets::default()
+                }
+            };
+            let mut money = None;
+            if !room.legs.is_empty() {
+                let amounts = self.amounts(room, self.input, self.output, true);
+                match ledger.reserve(now, &amounts) {
+                    Outcome::Reserved(reserved) => money = Some(reserved),
+                    _ => exchange.would_block(policy),
+                }
+            }
+            self.dry.push((index, money, tickets));
+        }
+    }
+
+    /// Asks for `tokens` more output. True when they are paid for.
+    pub fn extend(&mut self, now: Now, tokens: u64) -> bool {
+        let route = self.route.clone();
+        let Some(money) = &mut self.money else { return true };
+        if let Some(waiting) = self.waiting.take() {
+            return match waiting.poll(now, None) {
+                Outcome::Reserved(more) => {
+                    money.absorb(more);
+                    self.output += tokens;
+                    true
+                }
+                Outcome::Wait(waiting) => {
+                    self.waiting = Some(waiting);
+                    false
+                }
+                Outcome::Refused(_) | Outcome::Away => false,
+            };
+        }
+        let price = self.price.of_output(tokens);
+        let count = i64::try_from(tokens).unwrap_or(i64::MAX);
+        let legs = &route.guards.enforced.legs;
+        let amounts: Vec<i64> =
+            legs.iter().map(|l| if l.unit == Unit::Money { price } else { count }).collect();
+        match money.extend_each(now, &amounts) {
+            Extension::Done => {
+                self.output += tokens;
+                true
+            }
+            Extension::Wait(waiting) => {
+                self.waiting = Some(waiting);
+                false
+            }
+            Extension::Refused(_) | Extension::Away => false,
+        }
+    }
+
+    /// True when a budget holds an amount; without one there is only a rate to settle.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.money.is_some()
+    }
+
+    /// Nano-USD held.
+    #[must_use]
+    pub fn held(&self) -> i64 {
+        self.price.of_tokens(self.input, self.output)
+    }
+
+    /// The usage that all that is held would pay for.
+    #[must_use]
+    pub fn worst_usage(&self) -> Usage {
+        Usage { input: self.input, output: self.output, ..Usage::default() }
+    }
+
+    /// Bills `cost` nano-USD and `tokens`, and gives the rest back.
+    pub fn settle(self, now: Now, cost: i64, tokens: u64) {
+        let count = i64::try_from(tokens).unwrap_or(i64::MAX);
+        let bill = |room: &Room| -> Vec<i64> {
+            room.legs.iter().map(|l| if l.unit == Unit::Money { cost } else { count }).collect()
+        };
+        self.tickets.settle(now, tokens);
+        if let Some(money) = self.money {
+            money.settle_each(now, &bill(&self.route.guards.enforced));
+        }
+        for (index, money, tickets) in self.dry {
+            tickets.settle(now, tokens);
+            if let (Some(money), Some((_, room))) = (money, self.route.guards.dry.get(index)) {
+                money.settle_each(now, &bill(room));
+            }
+        }
+    }
+}

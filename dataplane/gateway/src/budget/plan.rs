@@ -1,0 +1,224 @@
+//! What a call reserves before anything is sent: an upper bound (L16 to L20). Pure.
+
+use super::price::Dearest;
+use smartflow_snapshot::{Model, WhenShort};
+
+/// Output tokens of one slice of a stream (L18).
+pub const SLICE: u64 = 1024;
+/// Fewer output tokens than this are no answer (L20).
+const LEAST: u64 = 256;
+/// A cap that had to be lowered is never lowered below this while the money is there (L20).
+const LOWERED: u64 = 1024;
+/// Output cap where neither the caller, the resource nor the catalog names one.
+const UNKNOWN_CAP: u64 = 16_384;
+
+/// What is known of a request before it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// No more input tokens than this.
+    pub input_bound: u64,
+    /// The caller's own output cap.
+    pub cap: Option<u64>,
+    /// Answers asked for; each may use the whole cap.
+    pub n: u64,
+    /// The caller reads a stream.
+    pub stream: bool,
+    /// It makes embeddings: no output.
+    pub embeds: bool,
+    /// The request can be sent as a stream and put together again.
+    pub streamable: bool,
+}
+
+/// How a budgeted call is paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Output cap of the request upstream, for each of the `n` answers. `None`: no output.
+    pub cap: Option<u64>,
+    /// The budget made the cap smaller than what the caller would have had.
+    pub lowered: bool,
+    /// Nano-USD held from the start.
+    pub first: i64,
+    /// Output tokens (over all answers) that `first` pays for.
+    pub output: u64,
+    /// Further output is paid slice by slice while it streams.
+    pub sliced: bool,
+    /// The request goes upstream as a stream, whatever the caller asked for.
+    pub as_stream: bool,
+}
+
+/// Too little is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Short {
+    /// Nano-USD that the smallest useful answer would need.
+    pub needed: i64,
+}
+
+/// Plans a call with `left` nano-USD.
+///
+/// # Errors
+/// [`Short`] when not even the smallest useful answer fits.
+pub fn plan(wish: &Wish, model: &Model, price: &Dearest, left: i64, short: WhenShort) -> Result<Plan, Short> {
+    let fits = |needed: i64| if needed <= left { Ok(()) } else { Err(Short { needed }) };
+    if wish.embeds {
+        let first = price.of_tokens(wish.input_bound, 0);
+        fits(first)?;
+        return Ok(Plan { cap: None, lowered: false, first, output: 0, sliced: false, as_stream: false });
+    }
+    let n = wish.n.max(1);
+    let full = wish.cap.unwrap_or_else(|| model.max_output.map_or(UNKNOWN_CAP, u64::from));
+    let at = |cap: u64| price.of_tokens(wish.input_bound, cap.saturating_mul(n));
+    let whole = |cap: u64, lowered: bool| Plan {
+        cap: Some(cap),
+        lowered,
+        first: at(cap),
+        output: cap.saturating_mul(n),
+        sliced: false,
+        as_stream: wish.stream,
+    };
+    if short == WhenShort::Reject {
+        fits(at(full))?;
+        return Ok(whole(full, false));
+    }
+    let least = full.min(LEAST);
+    fits(at(least))?;
+    let modest = at(full) <= left / 8;
+    if modest && !wish.stream {
+        return Ok(whole(full, false));
+    }
+    if !model.hidden_output && (wish.stream || wish.streamable) {
+        // The first slice takes what it can get; the next one is asked for while this one streams.
+        let slice = full.saturating_mul(n).min(SLICE.max(least * n));
+        let spare = price.affordable(left.saturating_sub(price.of_tokens(wish.input_bound, 0)));
+        let output = slice.min(spare).max(least * n);
+        let first = price.of_tokens(wish.input_bound, output);
+        fits(first)?;
+        let sliced = output < full.saturating_mul(n);
+        return Ok(Plan { cap: Some(full), lowered: false, first, output, sliced, as_stream: true });
+    }
+    if modest {
+        return Ok(whole(full, false));
+    }
+    // Output that cannot be followed while it is made: hold all of it, and make "all of it" smaller (L19, L20).
+    let base = price.of_tokens(wish.input_bound, 0);
+    let eighth = price.affordable((left / 8).saturating_sub(base)) / n;
+    let all = price.affordable(left.saturating_sub(base)) / n;
+    let cap = full.min(eighth.max(LOWERED)).min(all).max(least);
+    fits(at(cap))?;
+    Ok(whole(cap, cap < full))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use smartflow_snapshot::{PicoUsd, Price};
+
+    const USD: i64 = 1_000_000_000;
+
+    fn model(max_output: Option<u32>, hidden_output: bool) -> Model {
+        Model {
+            name: "m".into(),
+            upstream_name: "m".into(),
+            aliases: Box::default(),
+            price: Price {
+                input: Some(PicoUsd(2_500_000)),
+                output: Some(PicoUsd(10_000_000)),
+                ..Price::default()
+            },
+            context_window: None,
+            max_output,
+            hidden_output,
+            image_tokens: None,
+            embedding: false,
+            legacy_max_tokens: false,
+        }
+    }
+
+    fn wish(stream: bool, cap: Option<u64>) -> Wish {
+        Wish { input_bound: 1000, cap, n: 1, stream, embeds: false, streamable: true }
+    }
+
+    fn planned(wish: Wish, model: &Model, left: i64, short: WhenShort) -> Result<Plan, Short> {
+        let price = Dearest::of(&model.price, wish.input_bound, wish.embeds, false).unwrap();
+        plan(&wish, model, &price, left, short)
+    }
+
+    #[test]
+    fn a_modest_call_holds_its_worst_case_and_changes_nothing_for_the_caller() {
+        let p = planned(wish(false, Some(100)), &model(None, false), USD, WhenShort::Shorten).unwrap();
+        assert_eq!(
+            p,
+            Plan {
+                cap: Some(100),
+                lowered: false,
+                first: 3_500_000,
+                output: 100,
+                sliced: false,
+                as_stream: false
+            }
+        );
+    }
+
+    #[test]
+    fn a_call_without_a_cap_is_followed_as_a_stream() {
+        // 128k × $10/M = $1.28: more than the dollar that is left, yet answered.
+        let p = planned(wish(false, None), &model(Some(128_000), false), USD, WhenShort::Shorten).unwrap();
+        assert_eq!((p.cap, p.output, p.sliced, p.as_stream), (Some(128_000), SLICE, true, true));
+        assert_eq!(p.first, 2_500_000 + 10_240_000);
+    }
+
+    #[test]
+    fn streams_hold_a_slice() {
+        let p = planned(wish(true, Some(32_000)), &model(None, false), 5 * USD, WhenShort::Shorten).unwrap();
+        assert!(p.sliced && p.first < USD / 50);
+        let p = planned(wish(true, Some(50)), &model(None, false), 5 * USD, WhenShort::Shorten).unwrap();
+        assert_eq!((p.sliced, p.output), (false, 50));
+    }
+
+    #[test]
+    fn hidden_output_is_held_whole_and_lowered() {
+        let m = model(Some(32_000), true);
+        let p = planned(wish(true, None), &m, USD, WhenShort::Shorten).unwrap();
+        // 1/8 of $1 less the input pays for 12,250 tokens.
+        assert_eq!((p.cap, p.lowered, p.sliced), (Some(12_250), true, false));
+        let p = planned(wish(true, None), &m, 20_000_000, WhenShort::Shorten).unwrap();
+        assert_eq!(p.cap, Some(LOWERED));
+        let p = planned(wish(true, None), &m, 8_000_000, WhenShort::Shorten).unwrap();
+        assert_eq!(p.cap, Some(550), "all that is left");
+        assert!(p.first <= 8_000_000);
+    }
+
+    #[test]
+    fn below_a_useful_answer_nothing_is_spent() {
+        let m = model(Some(32_000), false);
+        for stream in [false, true] {
+            assert!(planned(wish(stream, None), &m, 5_000_000, WhenShort::Shorten).is_err());
+            // The caller's own smaller wish is a useful answer.
+            assert!(planned(wish(stream, Some(10)), &m, 2_600_000, WhenShort::Shorten).is_ok());
+        }
+        assert_eq!(planned(wish(false, None), &m, 0, WhenShort::Shorten), Err(Short { needed: 5_060_000 }));
+    }
+
+    #[test]
+    fn reject_never_shortens() {
+        let m = model(Some(128_000), false);
+        assert!(planned(wish(true, None), &m, USD, WhenShort::Reject).is_err());
+        let p = planned(wish(true, None), &m, 2 * USD, WhenShort::Reject).unwrap();
+        assert_eq!((p.cap, p.sliced, p.lowered), (Some(128_000), false, false));
+    }
+
+    #[test]
+    fn several_answers_cost_several_times() {
+        let m = model(Some(1000), false);
+        let four = Wish { n: 4, ..wish(false, Some(100)) };
+        assert_eq!(planned(four, &m, USD, WhenShort::Shorten).unwrap().first, 2_500_000 + 4_000_000);
+    }
+
+    #[test]
+    fn embeddings_hold_their_input() {
+        let p =
+            planned(Wish { embeds: true, ..wish(false, None) }, &model(None, false), USD, WhenShort::Reject)
+                .unwrap();
+        assert_eq!((p.cap, p.first), (None, 2_500_000));
+    }
+}

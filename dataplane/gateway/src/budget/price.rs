@@ -1,0 +1,167 @@
+//! Prices: of what was used, and of the dearest that a request can trigger (L1, L16).
+
+use smartflow_dialect::Usage;
+use smartflow_ledger::money::Cost;
+use smartflow_snapshot::{PicoUsd, Price};
+
+/// Cost of a reported usage, in nano-USD, rounded up once. Classes without a price of their own count as `input` or
+/// `output`.
+#[must_use]
+pub fn cost(price: &Price, usage: &Usage) -> i64 {
+    let long = price.long_context.as_deref().filter(|l| usage.input > u64::from(l.above_tokens));
+    let input = long.map_or(price.input, |l| Some(l.input));
+    let output = long.map_or(price.output, |l| Some(l.output));
+    let cached = long.map_or(price.cached_input, |l| l.cached_input).or(input);
+    let part = |sum: Cost, units: u64, price: Option<PicoUsd>| sum.plus(units, price.map_or(0, |p| p.0));
+    // A vendor that reports more of a class than of the whole is billed for the whole, once.
+    let cached_input = usage.cached_input.min(usage.input);
+    let cache_write = usage.cache_write.min(usage.input - cached_input);
+    let audio_input = usage.audio_input.min(usage.input - cached_input - cache_write);
+    let reasoning = usage.reasoning.min(usage.output);
+    let audio_output = usage.audio_output.min(usage.output - reasoning);
+    let mut sum = part(Cost::default(), usage.input - cached_input - cache_write - audio_input, input);
+    sum = part(sum, cached_input, cached);
+    sum = part(sum, cache_write, price.cache_write.or(input));
+    sum = part(sum, audio_input, price.audio_input.or(input));
+    sum = part(sum, usage.output - reasoning - audio_output, output);
+    sum = part(sum, reasoning, price.reasoning.or(output));
+    sum = part(sum, audio_output, price.audio_output.or(output));
+    part(sum, 1, price.request).nanos()
+}
+
+/// The dearest prices that a request of at most `input_bound` input tokens can trigger.
+pub struct Dearest {
+    /// Pico-USD per input token.
+    pub input: u64,
+    /// Pico-USD per output token.
+    pub output: u64,
+    /// Pico-USD once.
+    pub request: u64,
+}
+
+impl Dearest {
+    /// `None` when the model has no price for what the request uses: `input`, and `output` unless it `embeds`.
+    #[must_use]
+    pub fn of(price: &Price, input_bound: u64, embeds: bool, audio: bool) -> Option<Self> {
+        let long = price.long_context.as_deref().filter(|l| input_bound > u64::from(l.above_tokens));
+        let most = |list: &[Option<PicoUsd>]| list.iter().flatten().map(|p| p.0).max().unwrap_or(0);
+        price.input?;
+        let (mut inputs, mut outputs) =
+            (vec![price.input, price.cached_input, price.cache_write], Vec::new());
+        if !embeds {
+            price.output?;
+            outputs.extend([price.output, price.reasoning]);
+        }
+        if let Some(l) = long {
+            inputs.extend([Some(l.input), l.cached_input]);
+            outputs.push(Some(l.output));
+        }
+        if audio {
+            inputs.push(Some(price.audio_input?));
+            outputs.push(Some(price.audio_output?));
+        }
+        let (input, output) = (most(&inputs), if embeds { 0 } else { most(&outputs) });
+        Some(Self { input, output, request: price.request.map_or(0, |p| p.0) })
+    }
+
+    /// Nano-USD of `input` and `output` tokens, rounded up.
+    #[must_use]
+    pub fn of_tokens(&self, input: u64, output: u64) -> i64 {
+        Cost::default().plus(input, self.input).plus(output, self.output).plus(1, self.request).nanos()
+    }
+
+    /// Nano-USD of `output` further tokens, rounded up.
+    #[must_use]
+    pub fn of_output(&self, output: u64) -> i64 {
+        Cost::default().plus(output, self.output).nanos()
+    }
+
+    /// How many output tokens `nanos` pay for.
+    #[must_use]
+    pub fn affordable(&self, nanos: i64) -> u64 {
+        let picos = u128::try_from(nanos).unwrap_or(0) * 1000;
+        if self.output == 0 {
+            u64::MAX
+        } else {
+            u64::try_from(picos / u128::from(self.output)).unwrap_or(u64::MAX)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use smartflow_snapshot::LongContext;
+
+    fn price() -> Price {
+        Price {
+            input: Some(PicoUsd(2_500_000)),
+            output: Some(PicoUsd(10_000_000)),
+            cached_input: Some(PicoUsd(1_250_000)),
+            ..Price::default()
+        }
+    }
+
+    fn usage(input: u64, cached_input: u64, output: u64, reasoning: u64) -> Usage {
+        Usage { input, cached_input, output, reasoning, ..Usage::default() }
+    }
+
+    #[test]
+    fn each_class_is_billed_once() {
+        // 600 × 2.5 + 400 × 1.25 + 100 × 10 micro-USD
+        assert_eq!(cost(&price(), &usage(1000, 400, 100, 0)), 3_000_000);
+        assert_eq!(cost(&price(), &usage(1000, 400, 100, 60)), 3_000_000, "reasoning is part of output");
+        let dear = Price { reasoning: Some(PicoUsd(20_000_000)), ..price() };
+        assert_eq!(cost(&dear, &usage(0, 0, 100, 60)), 1_600_000);
+        assert_eq!(
+            cost(&price(), &usage(10, 50, 0, 0)),
+            12_500,
+            "more cached than there is counts as all cached"
+        );
+    }
+
+    #[test]
+    fn fractions_are_rounded_up_once() {
+        let cheap = Price { input: Some(PicoUsd(37_500)), output: Some(PicoUsd(1)), ..Price::default() };
+        assert_eq!(cost(&cheap, &usage(1, 0, 1, 0)), 38);
+        assert_eq!(cost(&cheap, &usage(2, 0, 0, 0)), 75);
+    }
+
+    #[test]
+    fn long_context_changes_the_whole_request() {
+        let tier = LongContext {
+            above_tokens: 1000,
+            input: PicoUsd(5_000_000),
+            output: PicoUsd(15_000_000),
+            cached_input: None,
+        };
+        let long = Price { long_context: Some(Box::new(tier)), ..price() };
+        assert_eq!(cost(&long, &usage(1000, 0, 10, 0)), 2_600_000);
+        assert_eq!(cost(&long, &usage(1001, 0, 10, 0)), 1001 * 5_000 + 150_000);
+        assert_eq!(Dearest::of(&long, 1000, false, false).unwrap().input, 2_500_000);
+        assert_eq!(Dearest::of(&long, 1001, false, false).unwrap().output, 15_000_000);
+    }
+
+    #[test]
+    fn a_missing_price_is_not_a_free_one() {
+        assert!(Dearest::of(&Price::default(), 1, false, false).is_none());
+        let only_input = Price { input: Some(PicoUsd(0)), ..Price::default() };
+        assert!(Dearest::of(&only_input, 1, false, false).is_none());
+        assert!(Dearest::of(&only_input, 1, true, false).is_some());
+        assert!(Dearest::of(&price(), 1, false, true).is_none(), "audio has no price");
+    }
+
+    #[test]
+    fn the_dearest_bounds_every_usage() {
+        let p = Price { cache_write: Some(PicoUsd(3_125_000)), ..price() };
+        let d = Dearest::of(&p, 5000, false, false).unwrap();
+        for u in [
+            usage(5000, 0, 300, 0),
+            usage(5000, 5000, 300, 300),
+            Usage { cache_write: 5000, ..usage(5000, 0, 300, 0) },
+        ] {
+            assert!(cost(&p, &u) <= d.of_tokens(5000, 300));
+        }
+    }
+}

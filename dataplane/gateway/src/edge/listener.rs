@@ -1,0 +1,114 @@
+//! One listener per runtime on the same port (`SO_REUSEPORT`): the kernel spreads connections, nothing is stolen.
+
+use super::framing::{Framing, Watched};
+use super::routes;
+use crate::worker::Worker;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Longest head of a request: request line and all headers.
+const LONGEST_HEAD: usize = 64 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+/// Wait after an accept that failed for want of descriptors.
+const BREATHER: Duration = Duration::from_millis(50);
+
+/// A bound listener. Several may be bound to one address.
+///
+/// # Errors
+/// What the operating system says, e.g. that the address is in use.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// True when another process already listens at `address`: with `SO_REUSEPORT` binding would succeed and the two
+/// would share callers, which nobody wants from two gateways with two ledgers.
+///
+/// # Errors
+/// What the operating system says when the address cannot be had at all.
+pub fn claim(address: SocketAddr) -> io::Result<SocketAddr> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    let bound = socket.local_addr()?;
+    bound.as_socket().ok_or_else(|| io::Error::other("not an internet address"))
+}
+
+/// Accepts until the drain begins; then returns, while open connections finish their calls.
+///
+/// # Errors
+/// When the listener cannot be handed to the runtime.
+pub async fn serve(listener: TcpListener, worker: Rc<Worker>) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let slots = Arc::new(Semaphore::new(worker.shared.settings.max_connections));
+    let drain = worker.shared.drain.clone();
+    let mut begun = std::pin::pin!(drain.begun());
+    loop {
+        let accept = async {
+            // Acquired first: at the limit further connections wait in the kernel's queue. The semaphore is never closed.
+            let slot = slots.clone().acquire_owned().await.ok();
+            (slot, listener.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            () = &mut begun => return Ok(()),
+            accepted = accept => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let _ = stream.set_nodelay(true);
+                let worker = worker.clone();
+                tokio::task::spawn_local(async move {
+                    let _slot = slot;
+                    connection(stream, worker).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(BREATHER).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: tokio::net::TcpStream, worker: Rc<Worker>) {
+    let _open = worker.shared.drain.open();
+    let framing = Framing::new();
+    let io = TokioIo::new(Watched::new(stream, framing.clone()));
+    let drain = worker.shared.drain.clone();
+    let patience = worker.shared.settings.client_timeout;
+    let service = service_fn(move |request| routes::handle(request, worker.clone(), framing.clone()));
+    let mut served = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience)
+            .max_buf_size(LONGEST_HEAD * 2)
+            .max_header_size(LONGEST_HEAD)
+            .pipeline_flush(true)
+            .serve_connection(io, service)
+    );
+    let mut begun = std::pin::pin!(drain.begun());
+    let mut draining = false;
+    std::future::poll_fn(|cx| {
+        if !draining && begun.as_mut().poll(cx).is_ready() {
+            draining = true;
+            served.as_mut().graceful_shutdown();
+        }
+        // Errors of a connection (resets, bad heads) are its caller's own; hyper has answered what can be answered.
+        served.as_mut().poll(cx).map(|_| ())
+    })
+    .await;
+}

@@ -1,0 +1,9 @@
+//! Where calls come in: listeners, limits, routes, and the one place where a fault becomes an answer.
+
+pub mod body;
+pub mod drain;
+pub mod fault;
+pub mod framing;
+pub mod listener;
+pub mod rescue;
+pub mod routes;

@@ -1,0 +1,287 @@
+//! One governed call in flight. It is finished exactly once on every path: success, fault, timeout, a caller that
+//! leaves, a panic. Its drop is the last resort for the paths that nobody wrote down.
+
+use crate::budget::hold::Hold;
+use crate::budget::price;
+use crate::edge::routes::Call;
+use crate::identity::Caller;
+use crate::pipeline::Endpoint;
+use crate::routing::Route;
+use crate::telemetry::emit;
+use crate::telemetry::event::PolicyViolated;
+use crate::telemetry::trace::trace_id;
+use crate::telemetry::usage::{Outcome, UsageLine};
+use crate::worker::Worker;
+use jiff::Timestamp;
+use smartflow_dialect::Usage;
+use smartflow_snapshot::ObjectName;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Status that the usage line shows for a caller that left; nobody gets it.
+const CLIENT_GONE: u16 = 499;
+
+/// What a call owes.
+#[derive(Clone, Copy, Debug)]
+pub enum Bill {
+    /// Nothing was served.
+    Nothing,
+    /// What the provider reported.
+    Reported(Usage),
+    /// The provider reported nothing: what was counted, at most what is held (L21).
+    Counted(Usage),
+    /// Sent, and nothing is known of it: all that is held (L22).
+    Held,
+}
+
+impl Bill {
+    /// Tokens, where they are known.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        match self {
+            Self::Reported(usage) | Self::Counted(usage) => *usage,
+            Self::Nothing | Self::Held => Usage::default(),
+        }
+    }
+}
+
+/// How a call ended.
+pub struct End {
+    /// For the usage line and metrics.
+    pub outcome: Outcome,
+    /// Status that the caller got.
+    pub status: u16,
+    /// Error code that the caller got.
+    pub code: Option<Box<str>>,
+    /// What it owes.
+    pub bill: Bill,
+}
+
+/// A call in flight.
+pub struct Exchange {
+    worker: Rc<Worker>,
+    call: Call,
+    endpoint: Endpoint,
+    caller: Rc<Caller>,
+    requested: Box<str>,
+    /// Set once the model is resolved.
+    pub route: Option<Rc<Route>>,
+    /// Money and rates held.
+    pub hold: Option<Hold>,
+    /// `user` of the request.
+    pub user: Option<Box<str>>,
+    /// `metadata` of the request.
+    pub metadata: Option<Box<serde_json::value::RawValue>>,
+    /// The caller asked for a stream.
+    pub stream: bool,
+    /// Estimated input tokens, for the running average.
+    pub estimated_input: u64,
+    /// Calls to providers.
+    pub attempts: u32,
+    /// The request may have reached the provider.
+    pub sent: bool,
+    /// Time spent waiting for the provider.
+    pub upstream: Duration,
+    /// When the caller's first byte was ready.
+    pub first_byte: Option<Instant>,
+    would_block: Vec<ObjectName>,
+    finished: bool,
+}
+
+impl Exchange {
+    /// Begins.
+    #[must_use]
+    pub fn begin(worker: &Rc<Worker>, call: Call, endpoint: Endpoint, caller: Rc<Caller>) -> Self {
+        worker.shared.metrics.in_flight.inc();
+        Self {
+            worker: worker.clone(),
+            call,
+            endpoint,
+            caller,
+            requested: "".into(),
+            route: None,
+            hold: None,
+            user: None,
+            metadata: None,
+            stream: false,
+            estimated_input: 0,
+            attempts: 0,
+            sent: false,
+            upstream: Duration::ZERO,
+            first_byte: None,
+            would_block: Vec::new(),
+            finished: false,
+        }
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub fn caller(&self) -> &Rc<Caller> {
+        &self.caller
+    }
+
+    /// Line and headers of the request.
+    #[must_use]
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// The runtime it runs on.
+    #[must_use]
+    pub fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+
+    /// Notes the model as the caller wrote it.
+    pub fn request(&mut self, model: &str) {
+        self.requested = model.into();
+    }
+
+    /// Time inside the gateway so far.
+    #[must_use]
+    pub fn overhead(&self) -> Duration {
+        self.call.started.elapsed().saturating_sub(self.upstream)
+    }
+
+    /// Cost of `usage` at this call's model, nano-USD.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> i64 {
+        self.route.as_ref().map_or(0, |r| price::cost(&r.model.price, usage))
+    }
+
+    /// No fewer input tokens than a provider will have counted, as far as text goes: a third of its bytes.
+    #[must_use]
+    pub fn input_ceiling(&self) -> u64 {
+        let ceiling = self.estimated_input * 4 / 3 + 1;
+        self.hold.as_ref().map_or(ceiling, |h| ceiling.min(h.worst_usage().input))
+    }
+
+    /// `usage`, but no more than what is held for it (L21).
+    #[must_use]
+    pub fn at_most_held(&self, usage: Usage) -> Usage {
+        let Some(hold) = self.hold.as_ref().filter(|h| h.is_bounded()) else { return usage };
+        let held = hold.worst_usage();
+        Usage { input: usage.input.min(held.input), output: usage.output.min(held.output), ..usage }
+    }
+
+    /// The caller left a stream that owes `bill`.
+    pub fn leave(&mut self, bill: Bill) {
+        self.finish(End { outcome: Outcome::ClientGone, status: CLIENT_GONE, code: None, bill });
+    }
+
+    /// A policy in dry run would have refused this call.
+    pub fn would_block(&mut self, policy: &ObjectName) {
+        emit(&self.worker.shared.metrics, PolicyViolated { policy, dry_run: true });
+        self.would_block.push(policy.clone());
+    }
+
+    /// Settles, counts, writes the usage line. The first call counts; further ones do nothing. Returns the cost in
+    /// nano-USD.
+    pub fn finish(&mut self, end: End) -> i64 {
+        if std::mem::replace(&mut self.finished, true) {
+            return 0;
+        }
+        let metrics = &self.worker.shared.metrics;
+        metrics.in_flight.dec();
+        let (usage, estimated) = match end.bill {
+            Bill::Nothing => (Usage::default(), false),
+            Bill::Reported(usage) => (usage, false),
+            Bill::Counted(usage) => (usage, true),
+            Bill::Held => (self.hold.as_ref().map(Hold::worst_usage).unwrap_or_default(), true),
+        };
+        let mut cost = self.cost(&usage);
+        if let Some(hold) = self.hold.take() {
+            let now = self.worker.shared.clock.now();
+            if estimated && hold.is_bounded() {
+                cost = if matches!(end.bill, Bill::Held) { hold.held() } else { cost.min(hold.held()) };
+            }
+            hold.settle(now, cost, usage.input.saturating_add(usage.output));
+        } else if matches!(end.bill, Bill::Nothing) {
+            cost = 0;
+        }
+        let latency = self.call.started.elapsed();
+        self.count(&end, &usage, cost, latency);
+        self.tell(end, usage, cost, estimated, latency);
+        cost
+    }
+
+    fn count(&self, end: &End, usage: &Usage, cost: i64, latency: Duration) {
+        let metrics = &self.worker.shared.metrics;
+        let overhead = latency.saturating_sub(self.upstream);
+        metrics.overhead.observe(overhead.as_secs_f64());
+        let reached = self.route.as_ref().filter(|_| self.attempts > 0);
+        let Some(route) = reached else {
+            let code = end.code.as_deref().unwrap_or(end.outcome.as_str()).to_owned();
+            metrics.refused.get_or_create(&crate::telemetry::metrics::RefusalLabels { code }).inc();
+            return;
+        };
+        if matches!(end.bill, Bill::Reported(_)) {
+            route.learn(self.estimated_input, usage.input);
+        }
+        let target = &route.metrics;
+        if end.outcome == Outcome::Ok {
+            target.ok.inc();
+        } else {
+            target.outcome(metrics, end.outcome.as_str()).inc();
+        }
+        target.duration.observe(latency.as_secs_f64());
+        if let Some(first) = self.first_byte {
+            target.first_byte.observe((first - self.call.started).as_secs_f64());
+        }
+        let add = |counter: &prometheus_client::metrics::counter::Counter, n: u64| {
+            if n > 0 {
+                counter.inc_by(n);
+            }
+        };
+        add(&target.input, usage.input);
+        add(&target.output, usage.output);
+        add(&target.cached, usage.cached_input);
+        add(&target.reasoning, usage.reasoning);
+        if cost > 0 {
+            // A metric may round; the ledger does not.
+            #[allow(clippy::cast_precision_loss)]
+            target.cost.inc_by(cost as f64 / 1e9);
+        }
+    }
+
+    fn tell(&mut self, end: End, usage: Usage, cost_usd: i64, estimated: bool, latency: Duration) {
+        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+        let target = self.route.as_ref().map(|r| (r.provider.clone(), r.model.clone()));
+        let text = |bytes: [u8; 32]| String::from_utf8_lossy(&bytes).into();
+        let mut would_block = std::mem::take(&mut self.would_block);
+        if let Some(route) = &self.route {
+            would_block.extend_from_slice(&route.restrictions.would_block);
+        }
+        self.worker.usage.push(UsageLine {
+            time: Timestamp::now(),
+            request_id: self.call.id().into(),
+            trace_id: trace_id(&self.call.head.headers).map(text),
+            endpoint: self.endpoint.as_str(),
+            key: self.caller.key.clone(),
+            requested_model: std::mem::take(&mut self.requested),
+            target,
+            user: self.user.take(),
+            metadata: self.metadata.take(),
+            stream: self.stream,
+            usage,
+            cost_usd,
+            estimated,
+            status: end.status,
+            outcome: end.outcome,
+            code: end.code,
+            attempts: self.attempts,
+            latency_us: micros(latency),
+            first_byte_us: self.first_byte.map_or(0, |t| micros(t - self.call.started)),
+            overhead_us: micros(latency.saturating_sub(self.upstream)),
+            would_block,
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let bill = if self.sent { Bill::Held } else { Bill::Nothing };
+        let outcome = if std::thread::panicking() { Outcome::InternalError } else { Outcome::ClientGone };
+        self.finish(End { outcome, status: CLIENT_GONE, code: None, bill });
+    }
+}

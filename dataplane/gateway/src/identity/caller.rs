@@ -1,0 +1,93 @@
+//! A virtual key, made ready for its calls on one runtime.
+
+use crate::edge::fault::Fault;
+use crate::live::Live;
+use crate::routing::Route;
+use crate::worker::Worker;
+use smartflow_snapshot::{Key, TokenHash};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Routes that a caller keeps; one that writes ever new model names starts anew.
+const MOST_ROUTES: usize = 256;
+
+/// A key and what was derived of it. Lives on one runtime, as long as the snapshot says the same.
+pub struct Caller {
+    /// The key.
+    pub key: Arc<Key>,
+    /// Keys that also pay, nearest first.
+    pub parents: Box<[Arc<Key>]>,
+    generation: Cell<u64>,
+    structure: u64,
+    routes: RefCell<HashMap<Box<str>, Rc<Route>>>,
+}
+
+impl Caller {
+    /// The caller with this token under `live`.
+    #[must_use]
+    pub fn find(live: &Live, token: &TokenHash) -> Option<Rc<Self>> {
+        Self::of(live, live.snapshot.keys.get(token)?)
+    }
+
+    /// The caller that `key` makes under `live`.
+    #[must_use]
+    pub fn of(live: &Live, key: &Arc<Key>) -> Option<Rc<Self>> {
+        let key = key.clone();
+        // A parent that is gone leaves its children absent from the snapshot, so that none is missing here.
+        let parents: Option<Box<[_]>> =
+            key.parents.iter().map(|p| live.snapshot.keys_by_name.get(p).cloned()).collect();
+        let (generation, routes) = (Cell::new(live.generation), RefCell::default());
+        Some(Rc::new(Self { key, parents: parents?, generation, structure: live.structure, routes }))
+    }
+
+    /// True when `live` still says what this was made of.
+    #[must_use]
+    pub fn is_current(&self, live: &Live, token: &TokenHash) -> bool {
+        if self.generation.get() == live.generation {
+            return true;
+        }
+        let same = |found: Option<&Arc<Key>>, mine: &Arc<Key>| found.is_some_and(|k| Arc::ptr_eq(k, mine));
+        let current = self.structure == live.structure
+            && same(live.snapshot.keys.get(token), &self.key)
+            && self.parents.iter().all(|p| same(live.snapshot.keys_by_name.get(&p.name), p));
+        if current {
+            self.generation.set(live.generation);
+        }
+        current
+    }
+
+    /// Whether this key may call at all, at `now` (Unix seconds).
+    ///
+    /// # Errors
+    /// [`Fault::KeyDisabled`], [`Fault::KeyExpired`]; a parent's count like the key's own, because it pays.
+    pub fn admit(&self, now: i64) -> Result<(), Fault> {
+        for key in std::iter::once(&self.key).chain(&self.parents) {
+            if key.disabled {
+                return Err(Fault::KeyDisabled);
+            }
+            if key.expires_at.is_some_and(|at| now >= at) {
+                return Err(Fault::KeyExpired);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where `model`, as this caller wrote it, leads; made on first use.
+    ///
+    /// # Errors
+    /// [`Fault::ModelNotFound`] when it does not exist or was not granted.
+    pub fn route(&self, worker: &Worker, live: &Live, model: &str) -> Result<Rc<Route>, Fault> {
+        if let Some(route) = self.routes.borrow().get(model) {
+            return Ok(route.clone());
+        }
+        let route = Rc::new(Route::prepare(worker, live, self, model)?);
+        let mut routes = self.routes.borrow_mut();
+        if routes.len() >= MOST_ROUTES {
+            routes.clear();
+        }
+        routes.insert(model.into(), route.clone());
+        Ok(route)
+    }
+}

@@ -1,0 +1,55 @@
+//! `GET /v1/models`: what this key may name.
+
+use crate::edge::body::Body;
+use crate::edge::fault::Fault;
+use crate::edge::rescue::respond;
+use crate::edge::routes::Call;
+use crate::identity::{Caller, virtual_key};
+use crate::worker::Worker;
+use http::Response;
+use smartflow_dialect::openai::{ModelEntry, model_body, models_body};
+use smartflow_snapshot::Target;
+use std::rc::Rc;
+
+fn caller(
+    call: &Call,
+    worker: &Rc<Worker>,
+) -> Result<(std::sync::Arc<crate::live::Live>, Rc<Caller>), Fault> {
+    let live = worker.shared.current.load_full();
+    let token = virtual_key::presented(&call.head.headers)?;
+    let caller = worker.caller(&live, &token)?;
+    caller.admit(worker.shared.clock.now().wall / 1000)?;
+    Ok((live, caller))
+}
+
+fn entry<'a>(name: &'a str, target: &'a Target) -> ModelEntry<'a> {
+    // No time is known for a model; OpenAI's clients want a number.
+    ModelEntry { id: name, created: 0, owned_by: &target.provider.name.name }
+}
+
+/// All models that this key may name.
+///
+/// # Errors
+/// [`Fault`] of the key.
+pub fn all(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
+    let (live, caller) = caller(call, worker)?;
+    let key = &caller.key;
+    let visible = live.snapshot.names.visible(&key.name.namespace);
+    // `provider/model` names are valid but only noise in a list that has the short name.
+    let mine = visible.iter().filter(|(name, _)| !name.contains('/') && key.models.allows(name));
+    let entries: Vec<_> = mine.map(|(name, target)| entry(name, target)).collect();
+    Ok(respond(200, models_body(entries)))
+}
+
+/// One model.
+///
+/// # Errors
+/// [`Fault::ModelNotFound`], also for a model that was not granted.
+pub fn one(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
+    let (live, caller) = caller(call, worker)?;
+    let name = call.head.uri.path().trim_start_matches("/v1/models/");
+    let granted = caller.key.models.allows(name);
+    let target = live.snapshot.names.resolve(&caller.key.name.namespace, name).filter(|_| granted);
+    let target = target.ok_or_else(|| Fault::ModelNotFound { model: name.to_owned() })?;
+    Ok(respond(200, model_body(entry(name, target))))
+}

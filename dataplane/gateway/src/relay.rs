@@ -1,0 +1,308 @@
+//! A stream from a provider, governed while it flows: bytes pass, usage is found, slices are paid, deadlines hold. It
+//! ends in one of four ways: whole, shortened by the budget, failed, or left by the caller, which drops the connection
+//! to the provider. The first three are told within the stream.
+
+use crate::budget::slices::{Next, POLL, Slices};
+use crate::edge::fault::Fault;
+use crate::exchange::{Bill, End, Exchange};
+use crate::pipeline::failed;
+use crate::reply::{settled, stream_error};
+use crate::telemetry::usage::Outcome;
+use crate::upstream::attempt::Source;
+use crate::upstream::deadline::Deadline;
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Frame;
+use smartflow_dialect::openai::{DONE, StreamEnd, StreamFault, StreamScan, final_chunk, usage_chunk};
+use smartflow_dialect::{FinishReason, Usage};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::time::{Sleep, sleep};
+
+/// After `[DONE]`, how long the provider may take to end the body, so that its connection can be used again.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A stream under way.
+pub struct Relay {
+    exchange: Option<Exchange>,
+    source: Option<Source>,
+    scan: StreamScan,
+    deadline: Deadline,
+    idle: Duration,
+    slices: Option<Slices>,
+    pause: Option<Pin<Box<Sleep>>>,
+    out: Vec<Bytes>,
+    next: usize,
+    fault: Option<Fault>,
+    /// The caller asked for the usage chunk.
+    tells_usage: bool,
+    began: Instant,
+    /// Somebody wants to know how it ended: trailers, or the answer that is put together.
+    tells_end: bool,
+    end: Option<Settled>,
+}
+
+/// A stream that ended well.
+pub struct Settled {
+    /// What it used.
+    pub usage: Usage,
+    /// Cost and what is left.
+    pub headers: HeaderMap,
+}
+
+/// What a relay is made of.
+pub struct Parts {
+    /// The call.
+    pub exchange: Exchange,
+    /// Its answer's body.
+    pub source: Source,
+    /// Scans it.
+    pub scan: StreamScan,
+    /// Its deadlines.
+    pub deadline: Deadline,
+    /// Longest silence.
+    pub idle: Duration,
+    /// Set when it is paid for slice by slice.
+    pub slices: Option<Slices>,
+    /// The caller asked for the usage chunk.
+    pub tells_usage: bool,
+    /// Keep cost and what is left: the caller takes trailers, or the answer is put together.
+    pub tells_end: bool,
+}
+
+impl Relay {
+    /// Starts relaying.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { exchange, source, scan, mut deadline, idle, slices, tells_usage, tells_end } = parts;
+        deadline.phase("idle", idle);
+        Self {
+            exchange: Some(exchange),
+            source: Some(source),
+            scan,
+            deadline,
+            idle,
+            slices,
+            pause: None,
+            out: Vec::new(),
+            next: 0,
+            fault: None,
+            tells_usage,
+            began: Instant::now(),
+            tells_end,
+            end: None,
+        }
+    }
+
+    /// True when nothing more will come.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.source.is_none()
+            && self.exchange.is_none()
+            && self.next >= self.out.len()
+            && self.fault.is_none()
+            && self.end.is_none()
+    }
+
+    /// For the caller: bytes, at the end perhaps an error event or trailers. Never an error.
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(bytes) = ready!(self.poll_bytes(cx)) {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        if let Some(fault) = self.fault.take() {
+            return Poll::Ready(Some(Ok(Frame::data(fault.into_event()))));
+        }
+        Poll::Ready(self.end.take().map(|end| Ok(Frame::trailers(end.headers))))
+    }
+
+    /// The next whole events, or `None` at the end; then [`Relay::take_fault`] says whether it ended well.
+    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(bytes) = self.out.get_mut(self.next) {
+                self.next += 1;
+                return Poll::Ready(Some(std::mem::take(bytes)));
+            }
+            self.out.clear();
+            self.next = 0;
+            if self.pause.is_some() {
+                ready!(self.poll_pause(cx));
+                continue;
+            }
+            let Some(source) = &mut self.source else { return Poll::Ready(None) };
+            match source.poll_data(cx) {
+                Poll::Ready(Some(Ok(data))) => self.take(data),
+                Poll::Ready(Some(Err(broken))) => self.fail(broken.into()),
+                Poll::Ready(None) => self.ended(),
+                Poll::Pending => {
+                    let timeout = ready!(self.deadline.poll(cx));
+                    if self.scan.done() {
+                        // All was said; only the connection is lost.
+                        self.source = None;
+                    } else {
+                        self.fail(timeout.into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// How it ended, when it ended well.
+    pub fn take_end(&mut self) -> Option<Settled> {
+        self.end.take()
+    }
+
+    /// Gives up for a fault of ours.
+    pub fn abandon(&mut self, fault: Fault) -> Fault {
+        self.fail(fault);
+        self.fault
+            .take()
+            .unwrap_or_else(|| Fault::Internal { why: "a stream failed after its end".to_owned() })
+    }
+
+    /// What went wrong, once ended.
+    pub fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+
+    fn take(&mut self, data: Bytes) {
+        self.deadline.phase("idle", self.idle);
+        match self.scan.feed(data, &mut self.out) {
+            Ok(()) if self.scan.done() => {
+                self.succeed();
+                self.deadline.phase("end", GRACE);
+            }
+            Ok(()) => self.pay(),
+            Err(StreamFault::Upstream(error)) => {
+                self.fail(stream_error(self.exchange.as_ref(), &error));
+            }
+            Err(StreamFault::EventTooLarge { .. }) => {
+                self.fail(Fault::Garbled { why: "an event is too long" })
+            }
+        }
+    }
+
+    fn ended(&mut self) {
+        self.source = None;
+        if self.scan.done() {
+            return;
+        }
+        match self.scan.end(&mut self.out) {
+            Ok(StreamEnd::Done) => self.succeed(),
+            Ok(StreamEnd::Finished) => {
+                self.out.push(Bytes::from_static(DONE));
+                self.succeed();
+            }
+            Ok(StreamEnd::Cut) => self.fail(Fault::Garbled { why: "the stream was cut" }),
+            Err(StreamFault::Upstream(error)) => {
+                self.fail(stream_error(self.exchange.as_ref(), &error));
+            }
+            Err(StreamFault::EventTooLarge { .. }) => {
+                self.fail(Fault::Garbled { why: "an event is too long" })
+            }
+        }
+    }
+
+    /// Looks whether the next slice must be paid.
+    fn pay(&mut self) {
+        let Some(slices) = &mut self.slices else { return };
+        let now = Instant::now();
+        match slices.next(self.scan.content_bytes(), now) {
+            Next::Read => {}
+            Next::Ask(tokens) => {
+                self.buy(tokens);
+            }
+            Next::Wait(tokens) => {
+                if !self.buy(tokens) {
+                    self.pause = Some(Box::pin(sleep(POLL)));
+                }
+            }
+            Next::End => self.shorten(),
+        }
+    }
+
+    fn buy(&mut self, tokens: u64) -> bool {
+        let Some(exchange) = &mut self.exchange else { return true };
+        let now = exchange.worker().shared.clock.now();
+        let paid = exchange.hold.as_mut().is_none_or(|h| h.extend(now, tokens));
+        if paid && let Some(slices) = &mut self.slices {
+            slices.extended();
+        }
+        paid
+    }
+
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+        }
+        self.pause = None;
+        // The provider was not silent meanwhile: we did not listen.
+        self.deadline.phase("idle", self.idle);
+        self.pay();
+        Poll::Ready(())
+    }
+
+    /// Ends honestly for want of money: a final chunk, the usage if it was asked for, and the provider is told to stop.
+    fn shorten(&mut self) {
+        self.source = None;
+        let usage = self.counted();
+        if let Some(head) = self.scan.head() {
+            self.out.push(final_chunk(head, self.scan.unfinished(), FinishReason::Length));
+            if self.tells_usage {
+                self.out.push(usage_chunk(head, &usage));
+            }
+        }
+        self.out.push(Bytes::from_static(DONE));
+        self.finish(Outcome::Shortened, Bill::Counted(usage));
+    }
+
+    fn succeed(&mut self) {
+        let bill = self.bill();
+        self.finish(Outcome::Ok, bill);
+    }
+
+    fn bill(&self) -> Bill {
+        self.scan.usage().map_or_else(|| Bill::Counted(self.counted()), |usage| Bill::Reported(*usage))
+    }
+
+    fn finish(&mut self, outcome: Outcome, bill: Bill) {
+        let Some(mut exchange) = self.exchange.take() else { return };
+        let cost = exchange.finish(End { outcome, status: 200, code: None, bill });
+        if self.tells_end {
+            let mut headers = HeaderMap::new();
+            settled(&mut headers, &exchange, cost);
+            self.end = Some(Settled { usage: bill.usage(), headers });
+        }
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        self.source = None;
+        let bill = self.bill();
+        if let Some(exchange) = self.exchange.take() {
+            self.fault = Some(failed(exchange, fault, Some(bill)));
+        }
+    }
+
+    /// What a stream that tells no usage owes (L21): what was counted, and 0.2 s more at its rate for what was under
+    /// way when it stopped. Content bytes bound its tokens; a third of them is what text rarely exceeds.
+    fn counted(&self) -> Usage {
+        let Some(exchange) = &self.exchange else { return Usage::default() };
+        let bytes = self.scan.content_bytes();
+        let seen = bytes.div_ceil(3).max(self.scan.events().min(bytes));
+        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(200);
+        let output = seen + seen.saturating_mul(200) / millis;
+        exchange.at_most_held(Usage { input: exchange.input_ceiling(), output, ..Usage::default() })
+    }
+}
+
+impl Drop for Relay {
+    /// The caller left.
+    fn drop(&mut self) {
+        self.source = None;
+        let bill = self.bill();
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.leave(bill);
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! From a provider's answer to the caller's: whole, streamed, or put together from a stream.
+
+use crate::asked::Asked;
+use crate::budget::hold::Reserved;
+use crate::budget::slices::Slices;
+use crate::edge::body::Body;
+use crate::edge::fault::Fault;
+use crate::exchange::{Bill, End, Exchange};
+use crate::pipeline::failed;
+use crate::relay::{Parts, Relay};
+use crate::routing::Route;
+use crate::telemetry::usage::Outcome;
+use crate::upstream::Unreachable;
+use crate::upstream::attempt::{Answer, Source};
+use crate::upstream::deadline::Deadline;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use smartflow_dialect::Usage;
+use smartflow_dialect::openai::{
+    Assembler, ErrorClass, StreamScan, StreamSettings, UpstreamError, classify, error_body, scan_reply,
+    upstream_error,
+};
+use smartflow_snapshot::Auth;
+use std::future::poll_fn;
+use std::time::Instant;
+
+const PROVIDER: HeaderName = HeaderName::from_static("x-smartflow-provider");
+const MODEL: HeaderName = HeaderName::from_static("x-smartflow-model");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-smartflow-attempts");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-smartflow-overhead-us");
+const MAX_TOKENS: HeaderName = HeaderName::from_static("x-smartflow-max-tokens");
+const COST: HeaderName = HeaderName::from_static("x-smartflow-cost-usd");
+const REMAINING: HeaderName = HeaderName::from_static("x-smartflow-budget-remaining-usd");
+const RESET: HeaderName = HeaderName::from_static("x-smartflow-budget-reset");
+/// What a stream tells in trailers.
+const TOLD_AT_END: &str = "x-smartflow-cost-usd, x-smartflow-budget-remaining-usd, x-smartflow-budget-reset";
+/// Most bytes of an error answer that are read.
+const LONGEST_ERROR: usize = 64 * 1024;
+
+/// Answers the caller; finishes the exchange, or hands it to the stream.
+///
+/// # Errors
+/// [`Fault`], already counted and billed.
+pub async fn answer(
+    exchange: Exchange,
+    asked: &Asked,
+    route: &Route,
+    reserved: Reserved,
+    answer: Answer,
+    deadline: Deadline,
+) -> Result<Response<Body>, Fault> {
+    if !answer.status.is_success() {
+        return Err(refused(exchange, route, answer, deadline).await);
+    }
+    let kind = answer.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let streams = kind.get(..17).is_some_and(|k| k.eq_ignore_ascii_case(b"text/event-stream"));
+    if !streams {
+        return whole(exchange, route, &reserved, answer.body, deadline).await;
+    }
+    let mut head = headers(&exchange, route, &reserved);
+    let Asked::Chat(_, scan) = asked else {
+        return Err(failed(exchange, Fault::Garbled { why: "a stream came where none was asked for" }, None));
+    };
+    let settings = StreamSettings {
+        withhold_usage: asked.streams() && !asked.wants_usage(),
+        choices: scan.n,
+        ..StreamSettings::default()
+    };
+    let slices = reserved.plan.filter(|p| p.sliced).map(|p| {
+        let full = p.cap.unwrap_or(u64::MAX).saturating_mul(u64::from(scan.n));
+        Slices::new(p.output, full, Instant::now())
+    });
+    let limit = exchange.worker().shared.settings.max_reply;
+    let trailers = asked.streams() && takes_trailers(&exchange.call().head.headers);
+    let parts = Parts {
+        exchange: stamped(exchange),
+        source: answer.body,
+        scan: StreamScan::new(settings),
+        deadline,
+        idle: route.provider.timeouts.idle,
+        slices,
+        tells_usage: asked.wants_usage(),
+        tells_end: trailers || !asked.streams(),
+    };
+    if !asked.streams() {
+        return put_together(Relay::new(parts), limit, head).await;
+    }
+    head.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    head.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if trailers {
+        head.insert(http::header::TRAILER, HeaderValue::from_static(TOLD_AT_END));
+    }
+    Ok(respond(head, Body::Stream(Box::new(Relay::new(parts)))))
+}
+
+fn stamped(mut exchange: Exchange) -> Exchange {
+    exchange.first_byte = Some(Instant::now());
+    exchange
+}
+
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let te = headers.get(http::header::TE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    te.split(',').any(|t| t.trim().eq_ignore_ascii_case("trailers"))
+}
+
+fn respond(headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Headers that are known before the answer's end.
+fn headers(exchange: &Exchange, route: &Route, reserved: &Reserved) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(PROVIDER, route.provider_header.clone());
+    headers.insert(MODEL, route.model_header.clone());
+    headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts));
+    let micros = u64::try_from(exchange.overhead().as_micros()).unwrap_or(u64::MAX);
+    headers.insert(OVERHEAD, HeaderValue::from(micros));
+    let lowered = reserved.plan.filter(|p| p.lowered).and_then(|p| p.cap);
+    if let Some(cap) = lowered
+        && let Ok(value) = HeaderValue::try_from(format!("{cap}; reason=budget"))
+    {
+        headers.insert(MAX_TOKENS, value);
+    }
+    headers
+}
+
+/// Cost and what is left, once the call is settled.
+pub fn settled(headers: &mut HeaderMap, exchange: &Exchange, cost: i64) {
+    let mut put = |name: HeaderName, value: String| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    };
+    put(COST, crate::budget::usd(cost));
+    let (shared, Some(route)) = (&exchange.worker().shared, &exchange.route) else { return };
+    if let Some(left) = crate::budget::remaining(&shared.ledger, shared.clock.now(), &route.guards.enforced) {
+        put(REMAINING, crate::budget::usd(left.nanos.max(0)));
+        if let Some(reset) = left.resets {
+            put(RESET, reset.to_string());
+        }
+    }
+}
+
+/// An answer that is read whole: its usage is known before its head is sent.
+async fn whole(
+    mut exchange: Exchange,
+    route: &Route,
+    reserved: &Reserved,
+    source: Source,
+    mut deadline: Deadline,
+) -> Result<Response<Body>, Fault> {
+    let limit = exchange.worker().shared.settings.max_reply;
+    let waited = Instant::now();
+    let read = collect(source, limit, route, &mut deadline).await;
+    exchange.upstream += waited.elapsed();
+    let body = match read {
+        Ok(body) => body,
+        Err(fault) => return Err(failed(exchange, fault, None)),
+    };
+    let Ok(facts) = scan_reply(&body) else {
+        return Err(failed(exchange, Fault::Garbled { why: "it is not JSON" }, None));
+    };
+    if let Some(error) = &facts.error {
+        let fault = stream_error(Some(&exchange), error);
+        return Err(failed(exchange, fault, None));
+    }
+    let bill = match facts.usage {
+        Some(usage) => Bill::Reported(usage),
+        None => {
+            let output = facts.content_bytes.div_ceil(3);
+            let input = exchange.input_ceiling();
+            Bill::Counted(exchange.at_most_held(Usage { input, output, ..Usage::default() }))
+        }
+    };
+    let mut exchange = stamped(exchange);
+    let mut headers = headers(&exchange, route, reserved);
+    let cost = exchange.finish(End { outcome: Outcome::Ok, status: 200, code: None, bill });
+    settled(&mut headers, &exchange, cost);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(respond(headers, Body::whole(body)))
+}
+
+async fn collect(
+    mut source: Source,
+    limit: usize,
+    route: &Route,
+    deadline: &mut Deadline,
+) -> Result<Bytes, Fault> {
+    let idle = route.provider.timeouts.idle;
+    let too_long = Fault::Garbled { why: "it is longer than --max-reply" };
+    deadline.phase("idle", idle);
+    let mut next = async |source: &mut Source| -> Result<Option<Bytes>, Unreachable> {
+        let piece = deadline.guard(poll_fn(|cx| source.poll_data(cx))).await?;
+        deadline.phase("idle", idle);
+        piece.transpose()
+    };
+    let Some(first) = next(&mut source).await? else { return Ok(Bytes::new()) };
+    let Some(second) = next(&mut source).await? else {
+        return if first.len() > limit { Err(too_long) } else { Ok(first) };
+    };
+    let mut all = BytesMut::with_capacity((first.len() + second.len()) * 2);
+    all.extend_from_slice(&first);
+    all.extend_from_slice(&second);
+    while let Some(piece) = next(&mut source).await? {
+        if all.len() + piece.len() > limit {
+            return Err(too_long);
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(all.freeze())
+}
+
+/// A stream that the caller did not ask for, put together again (L20).
+async fn put_together(
+    mut relay: Relay,
+    limit: usize,
+    mut headers: HeaderMap,
+) -> Result<Response<Body>, Fault> {
+    let mut assembler = Assembler::new(limit);
+    while let Some(bytes) = poll_fn(|cx| relay.poll_bytes(cx)).await {
+        if let Err(error) = assembler.feed(&bytes) {
+            tracing::warn!(%error, "a stream cannot be put together");
+            return Err(relay.abandon(Fault::Garbled { why: "its stream cannot be put together" }));
+        }
+    }
+    if let Some(fault) = relay.take_fault() {
+        return Err(fault);
+    }
+    let Some(end) = relay.take_end() else { return Err(Fault::Garbled { why: "its stream has no end" }) };
+    match assembler.finish(Some(&end.usage)) {
+        Ok(body) => {
+            headers.extend(end.headers);
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Ok(respond(headers, Body::whole(body)))
+        }
+        Err(_) => Err(Fault::Garbled { why: "its stream had no answer" }),
+    }
+}
+
+/// An answer that is not a success.
+async fn refused(mut exchange: Exchange, route: &Route, answer: Answer, mut deadline: Deadline) -> Fault {
+    let status = answer.status;
+    let retry_after = answer.headers.get(RETRY_AFTER).cloned();
+    let waited = Instant::now();
+    let long = answer.headers.get(CONTENT_LENGTH).is_some_and(|v| v.len() > 6);
+    let body =
+        if long { Ok(Bytes::new()) } else { collect(answer.body, LONGEST_ERROR, route, &mut deadline).await };
+    exchange.upstream += waited.elapsed();
+    let error = upstream_error(&body.unwrap_or_default());
+    let fault = fault(route, status, &error, retry_after);
+    failed(exchange, fault, None)
+}
+
+fn fault(
+    route: &Route,
+    status: StatusCode,
+    error: &UpstreamError,
+    retry_after: Option<HeaderValue>,
+) -> Fault {
+    let class = classify(status.as_u16(), error);
+    let message = clean(route, &error.message);
+    match class {
+        ErrorClass::BadRequest | ErrorClass::ContextWindow | ErrorClass::ContentPolicy => {
+            let kind = error.kind.as_deref().unwrap_or("invalid_request_error");
+            let body = error_body(&message, kind, error.param.as_deref(), error.code.as_deref());
+            let status = if status.is_client_error() { status.as_u16() } else { 400 };
+            Fault::Rejected { status, body }
+        }
+        // What it says about our credential is not for callers: vendors quote it.
+        ErrorClass::Auth => Fault::Failed {
+            status: status.as_u16(),
+            message:
+                "it refused the gateway's credential; its administrator must look at the provider's Secret"
+                    .into(),
+            retry_after: None,
+        },
+        _ => Fault::Failed { status: status.as_u16(), message, retry_after },
+    }
+}
+
+/// An error within an answer that began as a success.
+#[must_use]
+pub fn stream_error(exchange: Option<&Exchange>, error: &UpstreamError) -> Fault {
+    let route = exchange.and_then(|e| e.route.as_deref());
+    let message = route.map_or_else(String::new, |r| clean(r, &error.message));
+    Fault::Failed { status: 200, message, retry_after: None }
+}
+
+/// A vendor's words without our credential in them.
+fn clean(route: &Route, message: &str) -> String {
+    match &route.provider.auth {
+        Auth::ApiKey { secret, .. } if message.contains(secret.open()) => {
+            message.replace(secret.open(), "***")
+        }
+        _ => message.to_owned(),
+    }
+}

@@ -1,0 +1,82 @@
+//! One (key, model name) pair, resolved once: target, restrictions, budgets, metric handles.
+
+use super::restrict::{Restrictions, restrictions};
+use crate::budget::guards::Guards;
+use crate::edge::fault::Fault;
+use crate::identity::Caller;
+use crate::live::Live;
+use crate::telemetry::metrics::TargetMetrics;
+use crate::upstream::pool::Pool;
+use crate::worker::Worker;
+use http::HeaderValue;
+use smartflow_snapshot::{Model, Provider};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Everything about a call that does not depend on its body.
+pub struct Route {
+    /// Who serves.
+    pub provider: Arc<Provider>,
+    /// Which of its models.
+    pub model: Arc<Model>,
+    /// Connections to it.
+    pub pool: Rc<Pool>,
+    /// Policies that block or would.
+    pub restrictions: Restrictions,
+    /// Accounts and rates that must have room.
+    pub guards: Guards,
+    /// Handles of its metrics.
+    pub metrics: TargetMetrics,
+    /// `x-smartflow-provider`
+    pub provider_header: HeaderValue,
+    /// `x-smartflow-model`
+    pub model_header: HeaderValue,
+    /// Real input tokens per estimated one, in 1/1024, as a running average (L17). Never 0.
+    pub input_ratio: Cell<u32>,
+}
+
+impl Route {
+    /// Resolves `written` for `caller`.
+    ///
+    /// # Errors
+    /// [`Fault::ModelNotFound`] for all that is not there, not granted, or not ready.
+    pub fn prepare(worker: &Worker, live: &Live, caller: &Caller, written: &str) -> Result<Self, Fault> {
+        let absent = || Fault::ModelNotFound { model: written.to_owned() };
+        let key = &caller.key;
+        if !key.models.allows(written) {
+            return Err(absent());
+        }
+        let target = live.snapshot.names.resolve(&key.name.namespace, written).ok_or_else(absent)?;
+        let upstream = live.upstreams.get(&target.provider.name).ok_or_else(absent)?;
+        let (provider, model) = (target.provider.clone(), target.model.clone());
+        let restrictions = restrictions(&live.snapshot.policies, key, written, &provider, &model);
+        let guards = Guards::new(&worker.books(live), caller, &restrictions, &provider, &model)
+            .map_err(|why| Fault::Internal { why: why.to_string() })?;
+        let endpoint = if model.embedding { "embeddings" } else { "chat" };
+        let name = provider.name.to_string();
+        let header = |text: &str| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("?"));
+        Ok(Self {
+            pool: worker.pool(upstream),
+            restrictions,
+            guards,
+            metrics: TargetMetrics::new(&worker.shared.metrics, endpoint, &name, &model.name),
+            provider_header: header(&name),
+            model_header: header(&model.name),
+            input_ratio: Cell::new(1024),
+            provider,
+            model,
+        })
+    }
+
+    /// Learns from a settled call: `estimated` input tokens were `real` ones.
+    pub fn learn(&self, estimated: u64, real: u64) {
+        if estimated == 0 || real == 0 {
+            return;
+        }
+        let seen = (real.saturating_mul(1024) / estimated).clamp(64, 16 * 1024);
+        let old = u64::from(self.input_ratio.get());
+        let new = (old * 7 + seen) / 8;
+        self.input_ratio.set(u32::try_from(new).unwrap_or(1024).max(1));
+    }
+}

@@ -1,0 +1,294 @@
+//! Builds the parts and runs them until told to stop.
+
+use crate::admin;
+use crate::args::{LogFormat, Serve};
+use crate::budget::clock::Clock;
+use crate::budget::{self, Opened};
+use crate::edge::{drain::Drain, listener};
+use crate::live::Current;
+use crate::source::{self, Files};
+use crate::state::{Reported, activate};
+use crate::telemetry::{Metrics, usage};
+use crate::upstream::prepared::Network;
+use crate::upstream::{proxy::Proxy, proxy::ProxyError, tls, tls::TlsError};
+use crate::worker::{Settings, Shared, Worker};
+use smartflow_ledger::OpenError;
+use std::io::{self, IsTerminal};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// How often the ledger reports, refills and looks at the clock.
+const TICK: Duration = Duration::from_millis(200);
+/// How often idle connections are looked through.
+const SWEEP: Duration = Duration::from_secs(5);
+/// How often a drain looks whether it is done.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// Why the gateway does not start, or ends with a failure.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// Nothing to serve.
+    #[error("tell what to serve: --world <folder with resources>. Try `smartflow-gateway --help`.")]
+    NoWorld,
+    /// `--log` is not a filter.
+    #[error("--log `{0}` is not a filter such as `info` or `info,hyper=warn`")]
+    Log(String),
+    /// A file that was named cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// `HTTPS_PROXY` cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// The resources' folder or the data dir cannot be used.
+    #[error(transparent)]
+    Source(#[from] source::SourceError),
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Ledger(#[from] OpenError),
+    /// An address cannot be listened at.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The usage log cannot be opened.
+    #[error("--usage-log: {0}")]
+    UsageLog(io::Error),
+    /// Threads, signals or runtimes cannot be had.
+    #[error("cannot start: {0}")]
+    Start(io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT. Exit codes: 0 ended as told, 1 failed, 2 wrong usage.
+#[must_use]
+pub fn run(args: Serve) -> ExitCode {
+    match serve(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("smartflow-gateway: {error}"));
+            let wrong_usage = matches!(error, ServeError::NoWorld | ServeError::Log(_));
+            ExitCode::from(if wrong_usage { 2 } else { 1 })
+        }
+    }
+}
+
+/// A line for the person at the terminal.
+#[allow(clippy::print_stderr)] // The one place where the gateway talks to a person instead of a log.
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+fn serve(args: &Serve) -> Result<(), ServeError> {
+    let world = args.world.clone().ok_or(ServeError::NoWorld)?;
+    start_logging(args)?;
+    let network = network(args)?;
+    let clock = Clock::default();
+    let Opened { ledger, desk, epoch } = budget::open(&args.data_dir, args.lease_duration, clock.now())?;
+    let options = source::Options {
+        world,
+        data_dir: args.data_dir.clone(),
+        platform_namespaces: args.platform_namespaces.clone(),
+    };
+    let (files, first) = Files::open(&options)?;
+    let threads = usize::from(args.threads.unwrap_or_else(cores));
+    let metrics = Metrics::default();
+    let usage = usage::Writer::start(&args.usage_log, threads, &metrics).map_err(ServeError::UsageLog)?;
+    let shared = Arc::new(Shared {
+        current: Current::empty(network),
+        ledger,
+        desk,
+        epoch,
+        clock,
+        metrics,
+        drain: Drain::default(),
+        settings: Settings {
+            max_body: args.max_body,
+            max_reply: args.max_reply,
+            client_timeout: args.client_timeout,
+            max_connections: args.max_connections,
+        },
+        reported: Reported::default(),
+    });
+    // Bound before anything is activated: a port in use is told before the person believes that it works.
+    let address = claimed(args.listen)?;
+    let listeners = listeners(address, threads)?;
+    let admin =
+        listener::bind(args.admin_listen).map_err(|source| listen_error(args.admin_listen, source))?;
+    activate(&shared, first);
+    let workers = start_workers(&shared, &usage, listeners)?;
+    let watch = watch(files, shared.clone())?;
+    announce(args, address, &admin);
+    let ran = control(args.drain, admin, &shared);
+    drop(watch);
+    finish(workers);
+    drop(usage);
+    shared.ledger.close(shared.clock.now());
+    tracing::info!("ended");
+    ran.map_err(ServeError::Start)
+}
+
+fn start_logging(args: &Serve) -> Result<(), ServeError> {
+    let filter = EnvFilter::try_new(&args.log).map_err(|_| ServeError::Log(args.log.clone()))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match args.log_format {
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).with_target(false).init(),
+    }
+    Ok(())
+}
+
+fn network(args: &Serve) -> Result<Network, ServeError> {
+    let extra = match &args.ca_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path);
+            let pem = text.map_err(|source| ServeError::Read { path: path.clone(), source })?;
+            tls::certificates(&pem, &path.display().to_string())?
+        }
+        None => Vec::new(),
+    };
+    let tls = tls::client(&extra, "--ca-file")?;
+    Ok(Network { extra, tls, proxy: Proxy::parse(args.https_proxy.as_deref(), &args.no_proxy)? })
+}
+
+fn cores() -> u16 {
+    std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(u16::MAX))
+}
+
+fn listen_error(address: SocketAddr, source: io::Error) -> ServeError {
+    ServeError::Listen { address, source }
+}
+
+/// The address with its port, when no other process has it.
+fn claimed(address: SocketAddr) -> Result<SocketAddr, ServeError> {
+    listener::claim(address).map_err(|source| listen_error(address, source))
+}
+
+fn listeners(address: SocketAddr, threads: usize) -> Result<Vec<TcpListener>, ServeError> {
+    let all: io::Result<Vec<_>> = (0..threads).map(|_| listener::bind(address)).collect();
+    all.map_err(|source| listen_error(address, source))
+}
+
+fn start_workers(
+    shared: &Arc<Shared>,
+    usage: &usage::Writer,
+    listeners: Vec<TcpListener>,
+) -> Result<Vec<JoinHandle<()>>, ServeError> {
+    let mut workers = Vec::new();
+    for (index, listener) in listeners.into_iter().enumerate() {
+        let Some(queue) = usage.queue(index) else { continue };
+        let shared = shared.clone();
+        let thread = std::thread::Builder::new().name(format!("traffic-{index}"));
+        let started = thread.spawn(move || {
+            if let Err(error) = work(shared, queue, listener) {
+                tracing::error!(%error, "a traffic thread ended");
+            }
+        });
+        workers.push(started.map_err(ServeError::Start)?);
+    }
+    Ok(workers)
+}
+
+/// One single-threaded runtime: its own connections, its own pools.
+fn work(shared: Arc<Shared>, queue: Arc<usage::Queue>, listener: TcpListener) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    let worker = Worker::new(shared.clone(), queue, rand::random());
+    let sweeper = worker.clone();
+    local.spawn_local(async move {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            sweeper.sweep();
+        }
+    });
+    local.block_on(&runtime, async move {
+        listener::serve(listener, worker).await?;
+        while shared.drain.connections() > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        Ok(())
+    })
+}
+
+/// Follows the folder on a thread of its own; ends with the process.
+fn watch(mut files: Files, shared: Arc<Shared>) -> Result<source::Stop, ServeError> {
+    let stop = files.stop();
+    let thread = std::thread::Builder::new().name("source".to_owned());
+    let run = move || {
+        while let Some(world) = files.next_change() {
+            activate(&shared, world);
+        }
+    };
+    thread.spawn(run).map_err(ServeError::Start)?;
+    Ok(stop)
+}
+
+fn announce(args: &Serve, address: SocketAddr, admin: &TcpListener) {
+    let admin = admin.local_addr().unwrap_or(args.admin_listen);
+    tracing::info!(%address, %admin, data_dir = %shown(&args.data_dir), "serving");
+}
+
+fn shown(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
+}
+
+/// Admin port, signals and the ledger's clock, on the main thread.
+fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let serving = tokio::spawn(admin::serve(admin, shared.clone()));
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => tend(shared),
+                _ = term.recv() => break,
+                _ = int.recv() => break,
+            }
+        }
+        tracing::info!(connections = shared.drain.connections(), "draining");
+        shared.drain.begin();
+        let due = tokio::time::Instant::now() + drain;
+        while shared.drain.connections() > 0 && tokio::time::Instant::now() < due {
+            tokio::select! {
+                _ = tick.tick() => tend(shared),
+                () = tokio::time::sleep(DRAIN_LOOK) => {}
+                // A second signal: the person means it.
+                _ = int.recv() => break,
+            }
+        }
+        serving.abort();
+        Ok(())
+    })
+}
+
+fn tend(shared: &Shared) {
+    let now = shared.clock.now();
+    shared.ledger.tick(now);
+    shared.desk.tend(now);
+}
+
+/// Joins the traffic threads when the drain left nothing open; otherwise the process ends with them.
+fn finish(workers: Vec<JoinHandle<()>>) {
+    for worker in workers {
+        if worker.is_finished() {
+            let _ = worker.join();
+        }
+    }
+}

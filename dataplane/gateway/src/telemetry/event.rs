@@ -1,0 +1,128 @@
+//! Events of the control side: each writes its log line and its metric.
+
+use super::Metrics;
+use smartflow_snapshot::ContentHash;
+use std::time::Duration;
+
+/// Something worth telling.
+pub trait Event {
+    /// Logs once, counts once.
+    fn emit(self, metrics: &Metrics);
+}
+
+/// Tells `event`.
+pub fn emit(metrics: &Metrics, event: impl Event) {
+    event.emit(metrics);
+}
+
+/// A snapshot serves.
+pub struct SnapshotActivated {
+    /// Counts activations.
+    pub generation: u64,
+    /// Its content.
+    pub hash: ContentHash,
+    /// Keys that serve.
+    pub keys: usize,
+    /// Providers that serve.
+    pub providers: usize,
+    /// Findings of severity error.
+    pub errors: usize,
+    /// Findings of severity warning.
+    pub warnings: usize,
+    /// Swapping.
+    pub took: Duration,
+    /// Compiling.
+    pub compiled_in: Duration,
+}
+
+fn whole(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn micros(d: Duration) -> i64 {
+    i64::try_from(d.as_micros()).unwrap_or(i64::MAX)
+}
+
+impl Event for SnapshotActivated {
+    fn emit(self, metrics: &Metrics) {
+        let severity = |severity| super::metrics::SeverityLabels { severity };
+        metrics.findings.get_or_create(&severity("error")).set(whole(self.errors));
+        metrics.findings.get_or_create(&severity("warning")).set(whole(self.warnings));
+        metrics.generation.set(i64::try_from(self.generation).unwrap_or(i64::MAX));
+        metrics.keys.set(whole(self.keys));
+        metrics.providers.set(whole(self.providers));
+        metrics.activation.set(micros(self.took));
+        metrics.compile.set(micros(self.compiled_in));
+        tracing::info!(
+            generation = self.generation,
+            hash = %self.hash,
+            keys = self.keys,
+            providers = self.providers,
+            errors = self.errors,
+            warnings = self.warnings,
+            took_us = micros(self.took),
+            compiled_us = micros(self.compiled_in),
+            "snapshot activated"
+        );
+    }
+}
+
+/// Something in the data dir did not work.
+pub struct DataDirFault<'a> {
+    /// What; it names the file.
+    pub why: &'a str,
+}
+
+impl Event for DataDirFault<'_> {
+    fn emit(self, metrics: &Metrics) {
+        metrics.internal_errors.inc();
+        tracing::error!(why = self.why, "the data dir cannot be used as it should");
+    }
+}
+
+/// A call failed upstream.
+pub struct UpstreamFailed<'a> {
+    /// As in `x-smartflow-request-id`.
+    pub request_id: &'a str,
+    /// `namespace/name`
+    pub provider: &'a smartflow_snapshot::ObjectName,
+    /// What happened; free of secrets.
+    pub why: &'a dyn std::fmt::Display,
+}
+
+impl Event for UpstreamFailed<'_> {
+    fn emit(self, _: &Metrics) {
+        tracing::warn!(request_id = self.request_id, provider = %self.provider, why = %self.why, "provider failed");
+    }
+}
+
+/// Something that should not happen.
+pub struct InternalError<'a> {
+    /// As in `x-smartflow-request-id`.
+    pub request_id: &'a str,
+    /// What happened.
+    pub why: &'a str,
+}
+
+impl Event for InternalError<'_> {
+    fn emit(self, metrics: &Metrics) {
+        metrics.internal_errors.inc();
+        tracing::error!(request_id = self.request_id, why = self.why, "internal error");
+    }
+}
+
+/// A policy blocked a call, or would have.
+pub struct PolicyViolated<'a> {
+    /// The policy.
+    pub policy: &'a smartflow_snapshot::ObjectName,
+    /// It only would have.
+    pub dry_run: bool,
+}
+
+impl Event for PolicyViolated<'_> {
+    fn emit(self, metrics: &Metrics) {
+        let mode = if self.dry_run { "dry_run" } else { "enforce" };
+        let labels = super::metrics::PolicyLabels { policy: self.policy.to_string(), mode };
+        metrics.violations.get_or_create(&labels).inc();
+    }
+}

@@ -1,0 +1,133 @@
+//! One call to one provider: request built, sent, head of the answer awaited.
+
+use super::deadline::Deadline;
+use super::play::Play;
+use super::pool::{Lease, Pool};
+use super::{Unreachable, Upstream};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use http_body::Body as _;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use smartflow_snapshot::{Auth, Protocol};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// Headers of the caller that providers get. All others stay here: they are the caller's credential, cookies, proxy
+/// traces, or would change how the answer is encoded.
+const FORWARDED: [HeaderName; 6] = [
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("x-client-request-id"),
+    USER_AGENT,
+];
+
+/// The caller's own credential for the provider, where the provider's `auth` is `passthrough`.
+const PASSED_CREDENTIAL: HeaderName = HeaderName::from_static("x-smartflow-upstream-authorization");
+
+/// An answer whose body is still to be read.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Source,
+}
+
+/// Where an answer's body comes from.
+pub enum Source {
+    /// A provider, with the connection it occupies.
+    Http(Incoming, Option<Lease>),
+    /// The simulated provider.
+    Simulated(Box<Play>),
+}
+
+impl Source {
+    /// The next piece of the body.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Unreachable>>> {
+        match self {
+            Self::Simulated(simulated) => simulated.poll_data(cx).map(|d| d.map(Ok)),
+            Self::Http(incoming, lease) => loop {
+                return match std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+                    None => {
+                        if let Some(lease) = lease.take() {
+                            lease.give_back();
+                        }
+                        Poll::Ready(None)
+                    }
+                    Some(Err(source)) => {
+                        Poll::Ready(Some(Err(Unreachable::Broken { source, unsent: false })))
+                    }
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) => Poll::Ready(Some(Ok(data))),
+                        // Trailers are not used.
+                        Err(_) => continue,
+                    },
+                };
+            },
+        }
+    }
+
+    /// True when the body is known to be at its end.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Http(incoming, _) if incoming.is_end_stream())
+    }
+}
+
+/// Sends `body` to `path` below the provider's URL.
+///
+/// # Errors
+/// [`Unreachable`]; statuses are not errors here.
+pub async fn attempt(
+    pool: &Rc<Pool>,
+    path: &'static str,
+    caller: &HeaderMap,
+    body: Bytes,
+    deadline: &mut Deadline,
+) -> Result<Answer, Unreachable> {
+    let upstream = &pool.upstream;
+    if let Protocol::Simulated(settings) = &upstream.provider.protocol {
+        let _ = settings;
+        return Err(Unreachable::Timeout { step: "x", after: std::time::Duration::ZERO });
+    }
+    let request = request(upstream, path, caller, body);
+    let (response, lease) = deadline.guard(pool.send(request)).await??;
+    let (head, body) = response.into_parts();
+    Ok(Answer { status: head.status, headers: head.headers, body: Source::Http(body, Some(lease)) })
+}
+
+fn request(upstream: &Upstream, path: &str, caller: &HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    let target = if upstream.path.is_empty() { path.to_owned() } else { format!("{}{path}", upstream.path) };
+    if let Ok(uri) = target.parse() {
+        *request.uri_mut() = uri;
+    }
+    let headers = request.headers_mut();
+    headers.reserve(8 + upstream.headers.len());
+    headers.insert(HOST, upstream.authority.clone());
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    for name in &FORWARDED {
+        if let Some(value) = caller.get(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    for (name, value) in &upstream.headers {
+        headers.insert(name, value.clone());
+    }
+    if matches!(upstream.provider.auth, Auth::Passthrough)
+        && let Some(value) = caller.get(PASSED_CREDENTIAL)
+    {
+        let mut value = value.clone();
+        value.set_sensitive(true);
+        headers.insert(http::header::AUTHORIZATION, value);
+    }
+    request
+}

@@ -1,0 +1,218 @@
+//! Connections of one runtime to one provider. Nothing here is shared between threads.
+
+use super::connect::{Stream, connect};
+use super::{Unreachable, Upstream};
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An idle connection is used again within this time; most servers close theirs after 60 to 100 seconds.
+const IDLE: Duration = Duration::from_secs(55);
+/// Idle connections kept per runtime and provider.
+const MOST_IDLE: usize = 256;
+/// Streams on one HTTP/2 connection before another is opened; servers commonly allow 100.
+const MOST_STREAMS: usize = 90;
+/// Connections that may turn out to be stale before a fresh one is opened.
+const STALE_TRIES: usize = 3;
+
+type Sender1 = http1::SendRequest<Full<Bytes>>;
+type Sender2 = http2::SendRequest<Full<Bytes>>;
+
+/// Connections to one provider.
+pub struct Pool {
+    /// Whom they lead to.
+    pub upstream: Arc<Upstream>,
+    idle: RefCell<Vec<(Sender1, Instant)>>,
+    multiplexed: RefCell<Vec<Rc<Multiplexed>>>,
+}
+
+struct Multiplexed {
+    sender: Sender2,
+    streams: Cell<usize>,
+}
+
+/// What a call holds of the pool while its answer is read.
+pub struct Lease {
+    pool: Rc<Pool>,
+    held: Held,
+}
+
+enum Held {
+    One(Option<Sender1>),
+    Shared(Rc<Multiplexed>),
+}
+
+impl Lease {
+    /// Gives the connection back: the answer was read to its end. A lease that is dropped instead closes an HTTP/1
+    /// connection, and resets an HTTP/2 stream, which is how a provider is told to stop.
+    pub fn give_back(mut self) {
+        if let Held::One(sender) = &mut self.held
+            && let Some(sender) = sender.take()
+        {
+            let mut idle = self.pool.idle.borrow_mut();
+            if idle.len() < MOST_IDLE {
+                idle.push((sender, Instant::now()));
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Held::Shared(connection) = &self.held {
+            connection.streams.set(connection.streams.get().saturating_sub(1));
+        }
+    }
+}
+
+impl Pool {
+    /// An empty pool.
+    #[must_use]
+    pub fn new(upstream: Arc<Upstream>) -> Rc<Self> {
+        let (idle, multiplexed) = Default::default();
+        Rc::new(Self { upstream, idle, multiplexed })
+    }
+
+    /// Sends `request` (with a path as its URI) and waits for the head of the answer. The caller bounds the wait.
+    /// A pooled connection that turns out to be closed is replaced, as long as nothing of the request was sent.
+    ///
+    /// # Errors
+    /// [`Unreachable`]; nothing is retried that may have reached the provider.
+    pub async fn send(
+        self: &Rc<Self>,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Lease), Unreachable> {
+        for _ in 0..STALE_TRIES {
+            let Some(sender) = self.pooled() else { break };
+            match self.send_one(sender, request).await {
+                Ok(done) => return Ok(done),
+                Err((Some(unsent), _)) => request = unsent,
+                Err((None, error)) => return Err(error),
+            }
+        }
+        if let Some(connection) = self.shared() {
+            return self.send_shared(connection, request).await;
+        }
+        match connect(&self.upstream).await? {
+            stream if stream.is_h2() => {
+                let connection = self.open_shared(stream).await?;
+                self.send_shared(connection, request).await
+            }
+            stream => {
+                let broken = |source| Unreachable::Broken { source, unsent: true };
+                let (sender, task) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+                tokio::task::spawn_local(task);
+                self.send_one(sender, request).await.map_err(|(_, error)| error)
+            }
+        }
+    }
+
+    /// A pooled HTTP/1 connection that looks alive.
+    fn pooled(&self) -> Option<Sender1> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some((sender, since)) = idle.pop() {
+            if sender.is_ready() && since.elapsed() < IDLE {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    async fn send_one(
+        self: &Rc<Self>,
+        mut sender: Sender1,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Lease), (Option<Request<Full<Bytes>>>, Unreachable)> {
+        match sender.try_send_request(request).await {
+            Ok(response) => {
+                let held = Held::One(Some(sender));
+                Ok((response, Lease { pool: self.clone(), held }))
+            }
+            Err(mut failed) => {
+                let unsent = failed.take_message();
+                let source = failed.into_error();
+                let broken = Unreachable::Broken { source, unsent: unsent.is_some() };
+                Err((unsent, broken))
+            }
+        }
+    }
+
+    fn shared(&self) -> Option<Rc<Multiplexed>> {
+        let mut all = self.multiplexed.borrow_mut();
+        all.retain(|c| !c.sender.is_closed());
+        all.iter().find(|c| c.streams.get() < MOST_STREAMS).cloned()
+    }
+
+    async fn open_shared(&self, stream: Stream) -> Result<Rc<Multiplexed>, Unreachable> {
+        let mut builder = http2::Builder::new(LocalExecutor);
+        builder.timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
+        let opened = builder.handshake(TokioIo::new(stream)).await;
+        let (sender, task) = opened.map_err(|source| Unreachable::Broken { source, unsent: true })?;
+        tokio::task::spawn_local(task);
+        let connection = Rc::new(Multiplexed { sender, streams: Cell::new(0) });
+        self.multiplexed.borrow_mut().push(connection.clone());
+        Ok(connection)
+    }
+
+    async fn send_shared(
+        self: &Rc<Self>,
+        connection: Rc<Multiplexed>,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Lease), Unreachable> {
+        // HTTP/2 carries scheme and authority in the URI, and knows no host header.
+        let path = request.uri().path_and_query().cloned();
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(http::uri::Scheme::HTTPS);
+        parts.authority = self.upstream.authority.to_str().ok().and_then(|a| a.parse().ok());
+        parts.path_and_query = path;
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+        request.headers_mut().remove(http::header::HOST);
+        connection.streams.set(connection.streams.get() + 1);
+        let lease = Lease { pool: self.clone(), held: Held::Shared(connection.clone()) };
+        let mut sender = connection.sender.clone();
+        let broken = |source, unsent| Unreachable::Broken { source, unsent };
+        sender.ready().await.map_err(|e| broken(e, true))?;
+        match sender.try_send_request(request).await {
+            Ok(response) => Ok((response, lease)),
+            Err(mut failed) => {
+                let unsent = failed.take_message().is_some();
+                Err(broken(failed.into_error(), unsent))
+            }
+        }
+    }
+
+    /// Connections that are idle now, for tests and the admin page.
+    #[must_use]
+    pub fn idle_connections(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    /// Closes connections that were idle for too long.
+    pub fn sweep(&self) {
+        self.idle.borrow_mut().retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE);
+        self.multiplexed.borrow_mut().retain(|c| !c.sender.is_closed());
+    }
+}
+
+/// Runs HTTP/2's background tasks on the runtime's own thread.
+#[derive(Clone)]
+struct LocalExecutor;
+
+impl<F> hyper::rt::Executor<F> for LocalExecutor
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
+    }
+}

@@ -1,0 +1,116 @@
+//! A provider of the snapshot, made ready once for all its calls.
+
+use super::proxy::Proxy;
+use super::tls::{TlsError, certificates, client};
+use http::{HeaderName, HeaderValue};
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use smartflow_snapshot::{Auth, Protocol, Provider};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// What all upstreams share: trust and proxy of this process.
+pub struct Network {
+    /// Extra certificates of `--ca-file`.
+    pub extra: Vec<CertificateDer<'static>>,
+    /// TLS without a provider's own certificates.
+    pub tls: Arc<ClientConfig>,
+    /// `HTTPS_PROXY`.
+    pub proxy: Option<Proxy>,
+}
+
+/// A provider, ready to be called.
+pub struct Upstream {
+    /// What was declared.
+    pub provider: Arc<Provider>,
+    /// Host of its URL; empty for `simulated`.
+    pub host: Box<str>,
+    /// Port of its URL.
+    pub port: u16,
+    /// Path before `/chat/completions`.
+    pub path: Box<str>,
+    /// The `host` header.
+    pub authority: HeaderValue,
+    /// Credential and fixed headers, ready to be added.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Set for https.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// Set when it is reached through the proxy.
+    pub proxy: Option<Proxy>,
+}
+
+/// Why a provider cannot be made ready.
+#[derive(Debug, Error)]
+pub enum PrepareError {
+    /// compile let a URL through that cannot be used.
+    #[error("its base URL cannot be used: {0}")]
+    Url(String),
+    /// A header that HTTP does not allow; its value is not shown.
+    #[error("its header `{0}` cannot be sent")]
+    Header(String),
+    /// Its certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Upstream {
+    /// Makes `provider` ready.
+    ///
+    /// # Errors
+    /// [`PrepareError`]; the provider is then absent and the fault is a finding.
+    pub fn prepare(provider: &Arc<Provider>, network: &Network) -> Result<Self, PrepareError> {
+        if matches!(provider.protocol, Protocol::Simulated(_)) {
+            return Ok(Self {
+                provider: provider.clone(),
+                host: "".into(),
+                port: 0,
+                path: "".into(),
+                authority: HeaderValue::from_static("simulated"),
+                headers: Vec::new(),
+                tls: None,
+                proxy: None,
+            });
+        }
+        let bad = |why: &str| PrepareError::Url(format!("{}: {why}", provider.base_url));
+        let url = url::Url::parse(&provider.base_url).map_err(|e| bad(&e.to_string()))?;
+        let host: Box<str> = url.host_str().ok_or_else(|| bad("no host"))?.into();
+        let port = url.port_or_known_default().ok_or_else(|| bad("no port"))?;
+        let authority = url.port().map_or_else(|| host.to_string(), |p| format!("{host}:{p}"));
+        let tls = match (url.scheme(), &provider.ca) {
+            ("https", None) => Some(network.tls.clone()),
+            ("https", Some(pem)) => {
+                let place = format!("tls of provider {}", provider.name);
+                let mut all = network.extra.clone();
+                all.extend(certificates(pem, &place)?);
+                Some(client(&all, &place)?)
+            }
+            _ => None,
+        };
+        let proxy = network.proxy.as_ref().filter(|p| tls.is_some() && p.serves(&host)).cloned();
+        Ok(Self {
+            provider: provider.clone(),
+            port,
+            path: url.path().trim_end_matches('/').into(),
+            authority: HeaderValue::try_from(authority).map_err(|_| bad("host cannot be sent"))?,
+            headers: headers(provider)?,
+            tls,
+            proxy,
+            host,
+        })
+    }
+}
+
+fn headers(provider: &Provider) -> Result<Vec<(HeaderName, HeaderValue)>, PrepareError> {
+    let pair = |name: &str, value: &str, sensitive: bool| {
+        let bad = || PrepareError::Header(name.to_owned());
+        let mut value = HeaderValue::try_from(value).map_err(|_| bad())?;
+        value.set_sensitive(sensitive);
+        Ok::<_, PrepareError>((HeaderName::try_from(name).map_err(|_| bad())?, value))
+    };
+    let fixed = provider.headers.iter().map(|(name, value)| pair(name, value, true));
+    let mut all: Vec<_> = fixed.collect::<Result<_, _>>()?;
+    if let Auth::ApiKey { header, prefix, secret } = &provider.auth {
+        all.push(pair(header, &format!("{prefix}{}", secret.open()), true)?);
+    }
+    Ok(all)
+}

@@ -216,7 +216,7 @@ fn refused(ask: &MoneyAsk, state: WindowState, limit: i64) -> MoneyAnswer {
         forfeited: 0,
         closed_total: ask.closed_total,
         limit,
-        closed: false,
+        closed: ask.close,
     }
 }
 

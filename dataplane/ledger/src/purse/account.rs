@@ -179,7 +179,7 @@ impl State {
         let mut gone = Vec::new();
         for at in (0..side.ended.len()).rev() {
             let old = &side.ended[at];
-            if old.reserved == 0 && !old.dirty && old.unanswered == 0 {
+            if old.reserved == 0 && !old.dirty && old.unanswered == 0 && old.closed {
                 let old = side.ended.swap_remove(at);
                 gone.extend(old.slot.map(|slot| (slot, old.window.end)));
             }

@@ -15,11 +15,10 @@ impl Ledger {
         let mut in_flight = 0;
         for shard in 0..SHARDS {
             for some in self.shard_accounts(shard).chunks(256) {
-                let build = || some.iter().flat_map(|account| self.close_one(now, account)).collect();
-                if self.inner.local {
-                    self.trade(now, build)
-                } else {
-                    self.send_some(build())
+                // First what is unsaid, which also tells the lender's G; then the closing itself.
+                for _ in 0..if self.inner.local { 2 } else { 1 } {
+                    let build = || some.iter().flat_map(|account| self.close_one(now, account)).collect();
+                    if self.inner.local { self.trade(now, build) } else { self.send_some(build()) }
                 }
                 for account in some {
                     let mut state = account.lock();
@@ -47,7 +46,8 @@ impl Ledger {
         for holding in state.all().filter(|holding| holding.slot.is_some() && holding.unanswered == 0) {
             if !holding.closed || holding.dirty {
                 let from = account.sender(self.identity(), limit, revision);
-                asks.push(holding.ask(from, holding.last_reservation, None, true));
+                let last_word = !holding.dirty;
+                asks.push(holding.ask(from, holding.last_reservation, None, last_word));
             }
         }
         asks

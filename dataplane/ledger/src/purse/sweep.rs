@@ -33,7 +33,7 @@ impl Ledger {
         for account in accounts {
             self.lend_ahead(now, account);
         }
-        for some in accounts.chunks(256) {
+        for some in accounts.chunks(64) {
             let build = || some.iter().flat_map(|account| self.sweep_one(now, account)).collect();
             if self.inner.local {
                 self.trade(now, build);
@@ -57,10 +57,16 @@ impl Ledger {
         }
         let gone = state.drop_ended();
         let (limit, revision) = (state.limit, state.revision);
+        let today = state.current.window.start;
         let mut asks = Vec::new();
-        for holding in state.all().filter(|holding| holding.dirty && holding.unanswered == 0) {
-            let from = account.sender(self.identity(), limit, revision);
-            asks.push(holding.ask(from, holding.last_reservation, None, false));
+        for holding in state.all().filter(|holding| holding.unanswered == 0) {
+            // An ended window is closed once its last reservation has settled and all was said.
+            let over = holding.window.end <= today && holding.reserved == 0 && !holding.closed;
+            if holding.dirty || over {
+                let from = account.sender(self.identity(), limit, revision);
+                let last_word = over && !holding.dirty;
+                asks.push(holding.ask(from, holding.last_reservation, None, last_word));
+            }
         }
         drop(state);
         let mut spend = lock(&self.inner.spend);

@@ -1,0 +1,323 @@
+//! The folder: which files it holds, and what changed since the last look.
+
+use super::stamp::Stamp;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Largest file that is read.
+const MOST_BYTES: u64 = 64 << 20;
+/// Most files of one folder.
+const MOST_FILES: usize = 200_000;
+/// Deepest subfolder.
+const MOST_DEPTH: usize = 16;
+/// How long an emptied file may be on its way to new content.
+const EMPTIED: Duration = Duration::from_secs(1);
+
+/// A folder that is looked at again and again.
+#[derive(Debug)]
+pub(super) struct Folder {
+    root: PathBuf,
+    /// Never descended into: the data dir may lie within the folder.
+    skipped: Option<PathBuf>,
+    known: BTreeMap<Box<str>, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    stamp: Stamp,
+    /// It had content and is empty now, since then.
+    emptied: Option<Instant>,
+    /// What was last handed out, as a hash; a fault is `None`.
+    content: Option<[u8; 32]>,
+}
+
+/// What one look found.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// Files whose content is new or differs, and those that became unreadable, by path within the folder.
+    pub(super) changed: BTreeMap<Box<str>, Content>,
+    /// Files that are gone.
+    pub(super) removed: Vec<Box<str>>,
+    /// Folders to be watched.
+    pub(super) folders: BTreeSet<PathBuf>,
+    /// Folders that could not be listed, and bounds that were hit; nothing below is taken for removed.
+    pub(super) faults: Vec<(Box<str>, String)>,
+    /// Something is being written: look again soon.
+    pub(super) unsettled: bool,
+}
+
+impl Look {
+    /// Adds what a later look found.
+    pub(super) fn then(&mut self, later: Self) {
+        let Self { changed, removed, folders, faults, unsettled } = later;
+        for name in &removed {
+            self.changed.remove(name);
+        }
+        self.removed.extend(removed);
+        self.removed.retain(|name| !changed.contains_key(name));
+        self.changed.extend(changed);
+        (self.folders, self.faults, self.unsettled) = (folders, faults, unsettled);
+    }
+}
+
+/// What a file holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Content {
+    /// Text.
+    Text(String),
+    /// It could not be read as text, and why.
+    Unreadable(String),
+}
+
+impl Folder {
+    /// A folder that was not looked at yet.
+    pub(super) fn new(root: PathBuf, skipped: Option<PathBuf>) -> Self {
+        Self { root, skipped, known: BTreeMap::new() }
+    }
+
+    /// What the file `name` holds now, whatever was seen of it before.
+    pub(super) fn read(&self, name: &str) -> Content {
+        match read(&self.root.join(name), 0) {
+            Ok((_, content)) => content,
+            Err(e) => Content::Unreadable(e.to_string()),
+        }
+    }
+
+    /// Looks at every file; reads those that may have changed.
+    pub(super) fn look(&mut self) -> Look {
+        let mut look = Look::default();
+        let mut found = BTreeMap::new();
+        self.list(&self.root, "", 0, &mut BTreeSet::new(), &mut found, &mut look);
+        let hidden = |name: &str| look.faults.iter().any(|(at, _)| is_within(name, at));
+        let gone: Vec<_> =
+            self.known.keys().filter(|n| !found.contains_key(*n) && !hidden(n)).cloned().collect();
+        for name in gone {
+            self.known.remove(&name);
+            look.removed.push(name);
+        }
+        for (name, (path, data)) in found {
+            self.visit(name, &path, &data, &mut look);
+        }
+        look.unsettled |= self.known.values().any(|k| k.emptied.is_some());
+        look
+    }
+
+    fn list(
+        &self,
+        folder: &Path,
+        prefix: &str,
+        depth: usize,
+        above: &mut BTreeSet<(u64, u64)>,
+        found: &mut BTreeMap<Box<str>, (PathBuf, Metadata)>,
+        look: &mut Look,
+    ) {
+        let fault = |look: &mut Look, why: String| look.faults.push((prefix.into(), why));
+        let identity = match fs::metadata(folder) {
+            Ok(data) => (data.dev(), data.ino()),
+            Err(e) if e.kind() == ErrorKind::NotFound && depth > 0 => return,
+            Err(e) => return fault(look, e.to_string()),
+        };
+        if depth > MOST_DEPTH {
+            return fault(look, format!("more than {MOST_DEPTH} levels of folders"));
+        }
+        // A link that leads back up ends here.
+        if !above.insert(identity) {
+            return;
+        }
+        look.folders.insert(folder.to_owned());
+        match fs::read_dir(folder) {
+            Ok(entries) => {
+                let mut names: Vec<_> = entries.filter_map(Result::ok).map(|e| e.file_name()).collect();
+                names.sort();
+                for name in names.iter().filter_map(|n| n.to_str()).filter(|n| !n.starts_with('.')) {
+                    let path = folder.join(name);
+                    // Follows links: what a ConfigMap shows is a link into a folder that is swapped as a whole.
+                    let Ok(data) = fs::metadata(&path) else { continue };
+                    let inner = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+                    if data.is_dir() && !self.is_skipped(&path) {
+                        self.list(&path, &inner, depth + 1, above, found, look);
+                    } else if data.is_file() && is_yaml(name) {
+                        if found.len() >= MOST_FILES {
+                            fault(look, format!("more than {MOST_FILES} files"));
+                            break;
+                        }
+                        found.insert(inner.into(), (path, data));
+                    }
+                }
+            }
+            Err(e) => fault(look, e.to_string()),
+        }
+        above.remove(&identity);
+    }
+
+    fn is_skipped(&self, path: &Path) -> bool {
+        self.skipped.as_ref().is_some_and(|s| fs::canonicalize(path).is_ok_and(|p| p == *s))
+    }
+
+    fn visit(&mut self, name: Box<str>, path: &Path, data: &Metadata, look: &mut Look) {
+        let stamp = Stamp::of(data);
+        let known = self.known.get(&name);
+        if known.is_some_and(|k| k.stamp.proves(&stamp) && k.emptied.is_none()) {
+            return;
+        }
+        let (stamp, content) = match read(path, data.len()) {
+            Ok(read) => read,
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                look.unsettled = true;
+                return;
+            }
+            Err(e) => (stamp, Content::Unreadable(e.to_string())),
+        };
+        let before = known.and_then(|k| k.content);
+        let empty = matches!(&content, Content::Text(text) if text.is_empty());
+        let since = known.and_then(|k| k.emptied).unwrap_or_else(Instant::now);
+        // An editor that empties a file before it fills it must not delete what the file declares.
+        let emptied =
+            (empty && before.is_some_and(|b| b != hash("")) && since.elapsed() < EMPTIED).then_some(since);
+        let next = match &content {
+            _ if emptied.is_some() => before,
+            Content::Text(text) => Some(hash(text)),
+            Content::Unreadable(_) => None,
+        };
+        let first = known.is_none();
+        self.known.insert(name.clone(), Known { stamp, emptied, content: next });
+        if first || next != before || next.is_none() {
+            look.changed.insert(name, content);
+        }
+    }
+}
+
+/// The text of a file, with the state that it is of.
+fn read(path: &Path, length: u64) -> std::io::Result<(Stamp, Content)> {
+    let mut file = fs::File::open(path)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(MOST_BYTES)).unwrap_or(0) + 1);
+    let stamp = Stamp::of(&file.metadata()?);
+    let read = file.by_ref().take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if read as u64 > MOST_BYTES {
+        return Ok((stamp, Content::Unreadable(format!("it is larger than {MOST_BYTES} bytes"))));
+    }
+    Ok((
+        stamp,
+        match String::from_utf8(bytes) {
+            Ok(text) => Content::Text(text),
+            Err(e) => {
+                let at = e.utf8_error().valid_up_to();
+                Content::Unreadable(format!("it is not UTF-8 text (byte {at})"))
+            }
+        },
+    ))
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+fn is_yaml(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == "yaml" || e == "yml")
+}
+
+/// True when the file `name` lies in `folder` (or in one below).
+fn is_within(name: &str, folder: &str) -> bool {
+    folder.is_empty() || name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(look: &Look, name: &str) -> Option<String> {
+        match look.changed.get(name) {
+            Some(Content::Text(text)) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn new_changed_and_removed_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::new(dir.path().to_owned(), None);
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        fs::write(dir.path().join("a.yaml"), "a").unwrap();
+        fs::write(dir.path().join("sub/b.yml"), "b").unwrap();
+        fs::write(dir.path().join("notes.txt"), "n").unwrap();
+        fs::write(dir.path().join(".hidden.yaml"), "h").unwrap();
+        let look = folder.look();
+        assert_eq!(look.changed.keys().map(|k| &**k).collect::<Vec<_>>(), ["a.yaml", "sub/b.yml"]);
+        assert_eq!(look.folders.len(), 2);
+        assert!(folder.look().changed.is_empty(), "nothing changed");
+
+        // Same length, within the same tick of the clock.
+        for i in 0..200 {
+            fs::write(dir.path().join("a.yaml"), format!("{i:04}")).unwrap();
+            assert_eq!(text(&folder.look(), "a.yaml"), Some(format!("{i:04}")));
+        }
+        fs::remove_dir_all(dir.path().join("sub")).unwrap();
+        assert_eq!(folder.look().removed, ["sub/b.yml".into()]);
+    }
+
+    #[test]
+    fn an_emptied_file_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::new(dir.path().to_owned(), None);
+        let path = dir.path().join("a.yaml");
+        fs::write(&path, "a").unwrap();
+        folder.look();
+        fs::write(&path, "").unwrap();
+        let look = folder.look();
+        assert!(look.changed.is_empty() && look.unsettled);
+        fs::write(&path, "b").unwrap();
+        let look = folder.look();
+        assert_eq!((text(&look, "a.yaml"), look.unsettled), (Some("b".to_owned()), false));
+
+        fs::write(&path, "").unwrap();
+        let began = Instant::now();
+        let emptied = loop {
+            let look = folder.look();
+            if !look.changed.is_empty() {
+                break look;
+            }
+            assert!(began.elapsed() < Duration::from_secs(10), "an empty file is empty in the end");
+        };
+        assert_eq!(text(&emptied, "a.yaml"), Some(String::new()));
+        assert!(began.elapsed() >= EMPTIED);
+    }
+
+    #[test]
+    fn links_that_lead_up_end_and_text_must_be_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::new(dir.path().to_owned(), None);
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("loop")).unwrap();
+        fs::write(dir.path().join("a.yaml"), [0xff, 0xfe]).unwrap();
+        let look = folder.look();
+        assert_eq!(look.folders.len(), 1);
+        assert!(matches!(&look.changed["a.yaml"], Content::Unreadable(why) if why.contains("UTF-8")));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_removes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("world");
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("a.yaml"), "a").unwrap();
+        let mut folder = Folder::new(root.clone(), None);
+        folder.look();
+        fs::rename(&root, dir.path().join("away")).unwrap();
+        let look = folder.look();
+        assert!(look.removed.is_empty() && look.faults.len() == 1, "{look:?}");
+    }
+
+    #[test]
+    fn the_data_dir_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = fs::canonicalize(dir.path()).unwrap().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("a.yaml"), "a").unwrap();
+        let mut folder = Folder::new(dir.path().to_owned(), Some(data));
+        assert!(folder.look().changed.is_empty());
+    }
+}

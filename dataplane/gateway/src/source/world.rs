@@ -1,0 +1,68 @@
+//! What the source tells: what serves, and what is wrong with what was declared.
+
+use smartflow_compile::{Finding, ObjectRef, Report};
+use smartflow_snapshot::{ObjectName, Snapshot};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The world after a change.
+#[derive(Debug)]
+pub struct World {
+    /// What serves.
+    pub snapshot: Snapshot,
+    /// Files at fault, in order, all of them: text that cannot be read, documents that are no objects, objects that
+    /// several files declare. What such a file last declared stays in force.
+    pub files: Vec<FileFindings>,
+    /// Objects that have a finding or are not in force as they stand; every other object is fine.
+    pub faulty: Arc<BTreeMap<ObjectRef, Faulty>>,
+    /// Keys whose token was made here, with the file that holds it.
+    pub generated_keys: Vec<GeneratedKey>,
+    /// What did not work in the data dir since the last world; to be logged.
+    pub data_faults: Vec<String>,
+    /// Reading and compiling took this long.
+    pub compiled_in: Duration,
+}
+
+impl World {
+    /// The same, with what an `earlier` world told that nobody has heard.
+    pub(super) fn after(mut self, mut earlier: Self) -> Self {
+        earlier.data_faults.append(&mut self.data_faults);
+        Self { data_faults: earlier.data_faults, compiled_in: self.compiled_in + earlier.compiled_in, ..self }
+    }
+}
+
+/// What is wrong with a file as such.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileFindings {
+    /// Path within the world's folder.
+    pub file: Arc<str>,
+    /// Findings.
+    pub findings: Vec<Finding>,
+}
+
+impl FileFindings {
+    /// Nothing is wrong with `file`.
+    pub(super) fn none(file: &Arc<str>) -> Self {
+        Self { file: file.clone(), findings: Vec::new() }
+    }
+}
+
+/// An object that has a finding or is not in force as it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Faulty {
+    /// Path within the world's folder of the file that declares it.
+    pub file: Arc<str>,
+    /// What is to be said.
+    pub report: Report,
+}
+
+/// A key whose token was made here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GeneratedKey {
+    /// The VirtualKey.
+    pub name: ObjectName,
+    /// The file that holds its token; only this user may read it.
+    pub path: PathBuf,
+}

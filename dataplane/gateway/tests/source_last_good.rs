@@ -1,0 +1,243 @@
+//! One bad object takes nobody else down; what restricts and what is taken away is obeyed at once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod folder;
+
+use folder::*;
+use smartflow_compile::{Kind, Reason, Serving};
+use smartflow_snapshot::Effect;
+
+const OLD: &str = "https://old.example.com/v1";
+
+#[test]
+fn a_malformed_object_beside_fifty_good_ones() {
+    let folder = Folder::new();
+    for i in 0..50 {
+        folder.write(&format!("p{i}.yaml"), &provider(&format!("p{i}")));
+    }
+    folder.write("bad.yaml", &provider_at("bad", OLD));
+    let mut source = folder.start();
+    assert_eq!(source.world.snapshot.providers.len(), 51);
+    assert!(source.world.faulty.is_empty() && source.world.files.is_empty());
+
+    folder.write("bad.yaml", &provider_at("bad", "https://new.example.com/v1").replace("baseURL", "bassURL"));
+    source.until("the finding", |w| has(&findings(w, Kind::LLMProvider, "bad"), Reason::UnknownField));
+    let check = |world: &smartflow_gateway::source::World| {
+        let found = findings(world, Kind::LLMProvider, "bad");
+        let finding = found.iter().find(|f| f.reason == Reason::UnknownField).unwrap();
+        assert_eq!(&*finding.path, "spec.bassURL");
+        assert!(finding.fix.contains("baseURL") && finding.at.is_some_and(|at| at.line == 7), "{finding:?}");
+        assert_eq!(world.faulty.len(), 1, "only one is reported");
+        assert_eq!(world.snapshot.providers.len(), 51, "all serve");
+        assert_eq!(url(world, "bad").as_deref(), Some(OLD), "by its last valid spec");
+        assert_eq!(serving(world, Kind::LLMProvider, "bad"), Serving::LastGood);
+    };
+    check(&source.world);
+    source.stop();
+    let mut source = folder.start();
+    check(&source.world);
+
+    folder.write("bad.yaml", &provider_at("bad", "https://new.example.com/v1"));
+    source.until("the corrected one", |w| url(w, "bad").as_deref() == Some("https://new.example.com/v1"));
+    assert!(source.world.faulty.is_empty());
+}
+
+#[test]
+fn a_file_that_is_not_yaml_keeps_what_was_last_read_from_it() {
+    let folder = Folder::new();
+    let good = [provider_with_key("a"), secret("a", "hunter2-key"), policy("p", "alice", "3"), key("k", "")]
+        .concat();
+    folder.write("all.yaml", &good);
+    folder.write("other.yaml", &provider("b"));
+    let mut source = folder.start();
+    let hash = source.world.snapshot.hash;
+
+    folder.write("all.yaml", &good.replace("spec:\n", "spec: [\n"));
+    source.until("the fault", |w| has(&of_file(w, "all.yaml"), Reason::Syntax));
+    assert!(of_file(&source.world, "all.yaml")[0].at.is_some());
+    assert_eq!(source.world.snapshot.hash, hash, "nothing changed");
+    source.stop();
+    let mut source = folder.start();
+    assert!(has(&of_file(&source.world, "all.yaml"), Reason::Syntax));
+    assert_eq!(source.world.snapshot.hash, hash, "nor did a restart change anything");
+    assert_eq!(credential(&source.world, "a").unwrap().open(), "hunter2-key");
+
+    folder.write("all.yaml", &provider("c"));
+    source.until("the corrected file", |w| url(w, "c").is_some());
+    assert_eq!((url(&source.world, "a"), source.world.files.len()), (None, 0));
+}
+
+#[test]
+fn a_file_that_is_not_text_keeps_what_was_last_read_from_it() {
+    let folder = Folder::new();
+    folder.write("a.yaml", &provider("a"));
+    let mut source = folder.start();
+    std::fs::write(folder.path("a.yaml"), [0xff, 0xfe, 0x00]).unwrap();
+    source.until("the fault", |w| !of_file(w, "a.yaml").is_empty());
+    assert!(of_file(&source.world, "a.yaml")[0].message.contains("UTF-8"));
+    assert!(url(&source.world, "a").is_some());
+}
+
+#[test]
+fn what_is_invalid_from_the_start_is_absent_and_a_policy_closed() {
+    let folder = Folder::new();
+    folder.write(
+        "a.yaml",
+        &[provider_at("a", "ftp://x"), policy("p", "alice", "many"), provider("b")].concat(),
+    );
+    let source = folder.start();
+    assert_eq!((url(&source.world, "a"), url(&source.world, "b").is_some()), (None, true));
+    assert_eq!(serving(&source.world, Kind::LLMProvider, "a"), Serving::Nothing);
+    assert_eq!(serving(&source.world, Kind::Policy, "p"), Serving::Closed);
+    assert!(matches!(source.world.snapshot.policies[0].effect, Effect::Closed { .. }));
+    source.stop();
+
+    // The file is not even YAML any more, and the gateway restarts: what restricted still does.
+    folder.write("a.yaml", "spec: [");
+    let source = folder.start();
+    assert!(matches!(source.world.snapshot.policies[0].effect, Effect::Closed { .. }));
+}
+
+#[test]
+fn disabled_and_expiry_beside_a_typo_are_obeyed() {
+    let folder = Folder::new();
+    folder.write("k.yaml", &key("k", "  limits: {requestsPerMinute: 5}\n"));
+    let mut source = folder.start();
+    let of = |w: &smartflow_gateway::source::World| w.snapshot.keys_by_name.get(&name("k")).unwrap().clone();
+    assert!(!of(&source.world).disabled);
+
+    folder.write("k.yaml", &key("k", "  limitz: {}\n  disabled: true\n"));
+    source.until("disabled", |w| of(w).disabled);
+    assert_eq!(serving(&source.world, Kind::VirtualKey, "k"), Serving::LastGood);
+    assert!(of(&source.world).limits.is_some(), "the rest is that of the last valid spec");
+    source.stop();
+    let mut source = folder.start();
+    assert!(of(&source.world).disabled, "after a restart too");
+
+    // Then the file becomes unreadable, and the gateway restarts again.
+    folder.write("k.yaml", "{");
+    source.until("the fault", |w| !w.files.is_empty());
+    source.stop();
+    let mut source = folder.start();
+    assert!(of(&source.world).disabled, "even when the file is not YAML any more");
+
+    folder.write("k.yaml", &key("k", "  limitz: {}\n  expiresAt: 2026-01-01T00:00:00Z\n"));
+    source.until("expiry", |w| of(w).expires_at.is_some());
+    assert_eq!(of(&source.world).expires_at, Some(1_767_225_600));
+}
+
+#[test]
+fn what_is_deleted_is_gone_at_once() {
+    let folder = Folder::new();
+    folder.write("a.yaml", &provider_with_key("a"));
+    folder.write("secret.yaml", &secret("a", "hunter2-key"));
+    folder.write("keys.yaml", &[key("one", ""), key("two", "")].concat());
+    let mut source = folder.start();
+    assert!(url(&source.world, "a").is_some() && source.world.snapshot.keys_by_name.len() == 2);
+
+    folder.remove("secret.yaml");
+    source.until("the provider without its credential", |w| url(w, "a").is_none());
+    assert!(has(&findings(&source.world, Kind::LLMProvider, "a"), Reason::SecretNotFound));
+    folder.write("secret.yaml", &secret("a", "hunter2-key").replace("key:", "other:"));
+    source.until("a Secret without that key", |w| {
+        has(&findings(w, Kind::LLMProvider, "a"), Reason::SecretKeyNotFound)
+    });
+    folder.write("keys.yaml", &key("two", ""));
+    source.until("one key less", |w| w.snapshot.keys_by_name.len() == 1);
+    folder.remove("keys.yaml");
+    source.until("no key", |w| w.snapshot.keys_by_name.len() == 0);
+    folder.remove("a.yaml");
+    source.until("no report of what is gone", |w| w.faulty.is_empty());
+}
+
+#[test]
+fn what_is_deleted_while_nobody_runs_does_not_come_back() {
+    let folder = Folder::new();
+    folder.write("a.yaml", &provider_at("a", OLD));
+    folder.start().stop();
+    folder.remove("a.yaml");
+    let source = folder.start();
+    assert_eq!(url(&source.world, "a"), None);
+    source.stop();
+    // A namesake of another life is not served by the old spec.
+    folder.write("a.yaml", &provider_at("a", "ftp://x"));
+    let source = folder.start();
+    assert_eq!(
+        (url(&source.world, "a"), serving(&source.world, Kind::LLMProvider, "a")),
+        (None, Serving::Nothing)
+    );
+}
+
+#[test]
+fn the_same_object_in_two_files_is_a_finding_on_both() {
+    let folder = Folder::new();
+    folder.write("a.yaml", &[provider_at("p", OLD), provider("other")].concat());
+    let mut source = folder.start();
+    folder.write("b.yaml", &provider_at("p", "https://new.example.com/v1"));
+    source.until("the clash", |w| has(&of_file(w, "b.yaml"), Reason::DuplicateObject));
+    let world = &source.world;
+    let (a, b) = (of_file(world, "a.yaml"), of_file(world, "b.yaml"));
+    assert!(has(&a, Reason::DuplicateObject) && a[0].message.contains("b.yaml"), "{a:?}");
+    assert!(b[0].message.contains("a.yaml") && b[0].at.is_some_and(|at| at.line == 4), "{b:?}");
+    assert_eq!(url(world, "p").as_deref(), Some(OLD), "the last valid spec serves");
+    assert_eq!(serving(world, Kind::LLMProvider, "p"), Serving::LastGood);
+    assert!(url(world, "other").is_some());
+    source.stop();
+    let mut source = folder.start();
+    assert_eq!(url(&source.world, "p").as_deref(), Some(OLD), "after a restart too");
+
+    folder.remove("a.yaml");
+    source.until("the one that is left", |w| url(w, "p").as_deref() == Some("https://new.example.com/v1"));
+    assert!(source.world.files.is_empty() && source.world.faulty.is_empty());
+}
+
+#[test]
+fn twice_in_one_file_and_from_the_start() {
+    let folder = Folder::new();
+    folder.write("a.yaml", &[key("k", ""), key("k", "  disabled: true\n")].concat());
+    folder.write("b.yaml", &[policy("p", "alice", "1"), policy("p", "bob", "2")].concat());
+    let mut source = folder.start();
+    assert!(has(&of_file(&source.world, "a.yaml"), Reason::DuplicateObject));
+    assert!(source.world.snapshot.keys_by_name.get(&name("k")).is_none(), "nobody knows which one is meant");
+    let policy = &source.world.snapshot.policies[0];
+    assert!(matches!(policy.effect, Effect::Closed { .. }));
+    assert!(policy.targets.users.is_empty(), "it concerns bob as well as alice");
+
+    folder.write("a.yaml", &key("k", ""));
+    source.until("one of them", |w| w.snapshot.keys_by_name.len() == 1);
+    folder.write("c.yaml", &key("k", "  disabled: true\n"));
+    let disabled = |w: &smartflow_gateway::source::World| {
+        w.snapshot.keys_by_name.get(&name("k")).is_some_and(|k| k.disabled)
+    };
+    source.until("disabled by the second", disabled);
+}
+
+#[test]
+fn documents_that_are_no_objects_are_told_and_harm_nobody() {
+    let folder = Folder::new();
+    folder.write(
+        "a.yaml",
+        &["apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n", &provider("a")].concat(),
+    );
+    let source = folder.start();
+    assert!(has(&of_file(&source.world, "a.yaml"), Reason::UnknownKind));
+    assert!(url(&source.world, "a").is_some());
+}
+
+#[test]
+fn a_data_dir_that_was_damaged_is_told_and_starts_anew() {
+    let folder = Folder::new();
+    folder.write("a.yaml", &provider_at("a", OLD));
+    folder.start().stop();
+    for entry in std::fs::read_dir(folder.data("last-good")).unwrap() {
+        std::fs::write(entry.unwrap().path(), "{\"format\":9,\"entries\":{}}").unwrap();
+    }
+    folder.write("a.yaml", &provider_at("a", "ftp://x"));
+    let source = folder.start();
+    assert_eq!(url(&source.world, "a"), None);
+    assert!(
+        source.world.data_faults.iter().any(|f| f.contains("last-good")),
+        "{:?}",
+        source.world.data_faults
+    );
+}

@@ -1,16 +1,18 @@
 //! L23 to L25 under random interleavings, losses, doublings and delays, in simulated time. A failing case prints its
 //! set-up, which holds the seed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, missing_docs)]
 
 mod rate_world;
 
-use proptest::prelude::*;
-use rate_world::{MILLI, SECOND, Seen, Setup, World};
+use std::{num::NonZeroU32, sync::Arc};
 
-fn run(setup: &Setup) -> Seen {
-    World::new(setup.clone()).run()
-}
+use proptest::prelude::*;
+use rate_world::{Dice, MILLI, SECOND, Setup, World};
+use smartflow_ledger::{
+    AccountId, Incarnation, Now, PodId, Revision,
+    lender::{Lender, MemoryLender},
+    rate::{Admission, RateDesk, RateLimits},
+};
 
 /// Limits, loads and faults at random; `load` is in percent of `limit` per minute.
 fn faults() -> impl Strategy<Value = Setup> {
@@ -40,7 +42,7 @@ proptest! {
     fn requests_never_exceed_the_limit_in_60_slots(setup in faults(), limit in 0..4_usize, load in 80..400_u64) {
         let limit = [5, 60, 600, 3000][limit];
         let setup = Setup { requests: Some(limit), calls_milli: u64::from(limit) * load / 6, ..setup };
-        let seen = run(&setup);
+        let seen = World::new(setup.clone()).run();
         let (strict, with_local) = seen.most_requests();
         prop_assert!(strict <= u64::from(limit), "{strict} of {limit} in 60 slots: {setup:?}");
         prop_assert!(with_local <= 2 * u64::from(limit), "{with_local} of {limit}, pods away at times: {setup:?}");
@@ -56,10 +58,17 @@ proptest! {
             actual_percent: (low, 100),
             ..setup
         };
-        let seen = run(&setup);
+        let seen = World::new(setup.clone()).run();
         if !seen.local.contains(&true) {
             prop_assert!(seen.most_tokens <= 100_000, "{} tokens: {setup:?}", seen.most_tokens);
         }
+    }
+
+    /// One pod before a lender that answers at once: exact to the call, also when calls use more than was estimated,
+    /// are undone or never settled.
+    #[test]
+    fn a_single_pod_is_exact(seed: u64, load in 80..400_u64, high in 50..400_u64, permits in 1..40_u32) {
+        single_pod(seed, load, high, permits)?;
     }
 
     #[test]
@@ -68,39 +77,67 @@ proptest! {
         // Permits are not in the journal: the pods of a lender that has one die with it.
         let calls_milli = u64::from(limit) * load * 10 * 2 / 3;
         let setup = Setup { parallel: Some(limit), calls_milli, restart_at: None, ..setup };
-        let seen = run(&setup);
+        let seen = World::new(setup.clone()).run();
         if !seen.local.contains(&true) {
             prop_assert!(seen.most_parallel <= u64::from(limit), "{} of {limit}: {setup:?}", seen.most_parallel);
         }
     }
 }
 
-#[test]
-fn figures() {
-    for limit in [5, 60, 600, 6000] {
-        for pods in [1, 3, 8] {
-            for (load, bursts) in [(80, false), (150, false), (400, true)] {
-                let calls_milli = limit * load / 6;
-                let setup = Setup {
-                    pods,
-                    bursts,
-                    requests: Some(limit as u32),
-                    calls_milli,
-                    seconds: 400,
-                    ..Setup::default()
-                };
-                let seen = run(&setup);
-                eprintln!(
-                    "limit {limit:5} pods {pods} load {load:3} bursts {bursts:5}: most {:?} usable {:.3} calls/adm {:.2} waits {:.3} longest {}ms local {}",
-                    seen.most_requests(),
-                    seen.usable(limit, 61, 305),
-                    seen.lender_calls as f64 / seen.admitted as f64,
-                    seen.waited as f64 / seen.offered as f64,
-                    seen.longest_wait / MILLI,
-                    seen.local.contains(&true)
-                );
+const TOKENS: u64 = 100_000;
+
+fn single_pod(seed: u64, load: u64, high: u64, permits: u32) -> Result<(), TestCaseError> {
+    let lender: Arc<dyn Lender> = Arc::new(MemoryLender::default());
+    let desk = RateDesk::new(&lender, Incarnation(1), PodId(1));
+    let limits = RateLimits {
+        requests: NonZeroU32::new(600),
+        tokens: NonZeroU32::new(100_000),
+        parallel: NonZeroU32::new(permits),
+    };
+    let rates = desk.account(AccountId(1), limits, Revision::default());
+    let mut dice = Dice(seed);
+    let (mut calls, mut requests, mut tokens) = (Vec::new(), vec![0_u64; 400], vec![0_u64; 400]);
+    let mut time = 0;
+    while time < 200 * SECOND {
+        time += dice.below(2 * SECOND * 10 / load);
+        let now = Now { mono: time, wall: 0 };
+        let slot = usize::try_from(time / SECOND).expect("small");
+        let estimate = dice.between(1, 2000);
+        if let Admission::Admitted(ticket) = rates.try_admit(now, estimate) {
+            requests[slot] += 1;
+            tokens[slot] += estimate;
+            calls.push((ticket, slot, estimate));
+            let window = slot.saturating_sub(59)..=slot;
+            let sums = (requests[window.clone()].iter().sum::<u64>(), tokens[window].iter().sum::<u64>());
+            prop_assert!(
+                sums.0 <= 600 && sums.1 <= TOKENS && calls.len() <= permits as usize,
+                "{sums:?} {}",
+                calls.len()
+            );
+        }
+        while !calls.is_empty() && dice.percent(45) {
+            let at = usize::try_from(dice.below(calls.len() as u64)).expect("small");
+            let (ticket, slot_of, estimate) = calls.swap_remove(at);
+            match dice.below(10) {
+                0 => ticket.undo(now),
+                1 => {
+                    drop(ticket);
+                    continue;
+                }
+                _ => {
+                    let actual = estimate * dice.between(10, high) / 100;
+                    ticket.settle(now, actual);
+                    tokens[slot] += actual.saturating_sub(estimate);
+                    tokens[slot_of] -= estimate.saturating_sub(actual);
+                    continue;
+                }
             }
+            requests[slot_of] -= 1;
+            tokens[slot_of] -= estimate;
+        }
+        if dice.percent(2) {
+            desk.tend(now);
         }
     }
-    let _ = SECOND;
+    Ok(())
 }

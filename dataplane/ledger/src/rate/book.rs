@@ -202,14 +202,17 @@ impl Account {
     }
 
     fn apply(&mut self, now: Moment, change: Change, changed: &mut Changed) {
+        // What was used without a grant counts from then on, also if it is heard later.
+        let slot = change.slot.min(now.slot);
+        if change.requests_over > 0 || change.tokens_over > 0 {
+            self.requests.add(slot, change.requests_over);
+            self.tokens.add(slot, change.tokens_over);
+            changed.push(slot);
+        }
         if change.requests_back > 0 || change.tokens_back > 0 {
             self.requests.take(change.slot, change.requests_back);
             self.tokens.take(change.slot, change.tokens_back);
             changed.push(change.slot);
-        }
-        if change.tokens_over > 0 {
-            self.tokens.add(now.slot, change.tokens_over);
-            changed.push(now.slot);
         }
     }
 

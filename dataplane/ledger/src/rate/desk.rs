@@ -137,6 +137,12 @@ impl RateDesk {
         lock(&self.0.busy).append(&mut busy);
     }
 
+    /// Accounts with traffic in the last minute, for a metric.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        lock(&self.0.busy).len()
+    }
+
     /// Messages for a remote lender, at most one per account; each is given once.
     #[must_use]
     pub fn outgoing(&self) -> Vec<RateAsk> {

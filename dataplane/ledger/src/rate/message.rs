@@ -49,7 +49,10 @@ pub struct SlotTotals {
     pub requests_back: u32,
     /// Tokens granted and never admitted, and those that settled calls did not use.
     pub tokens_back: u32,
-    /// Tokens that settled calls used beyond their estimate and beyond what the pod held.
+    /// Requests admitted from a local window, which the lender did not grant.
+    pub requests_over: u32,
+    /// Tokens admitted from a local window, and those that settled calls used beyond their estimate and beyond what the
+    /// pod held.
     pub tokens_over: u32,
 }
 

@@ -69,6 +69,11 @@ impl Permits {
         }
     }
 
+    /// Others lack what is idle here.
+    pub(super) fn owes(&self) -> bool {
+        self.tight && self.held > self.in_use
+    }
+
     /// The heartbeat must go on: something is held.
     pub(super) fn is_held(&self) -> bool {
         self.held > 0 || self.in_use > 0

@@ -217,8 +217,8 @@ impl PodRates {
             return self.refuse(now, Which::Parallel, PERMIT_WAIT);
         }
         let units = Pair { requests: u32::from(self.limits.requests.is_some()), tokens };
-        let row = self.rows.open(now, 0);
-        self.rows.lent(row, units);
+        let row = self.rows.open(now, self.leases.slot_at(now).0);
+        self.rows.over(row, units);
         Step::Admitted(self.taken(now, row, units))
     }
 
@@ -241,7 +241,7 @@ impl PodRates {
         if over > 0 {
             let slot = self.leases.slot_at(now).0;
             let row = self.rows.open(now, slot);
-            self.rows.over(row, over);
+            self.rows.over(row, Pair { requests: 0, tokens: over });
         }
     }
 
@@ -334,7 +334,8 @@ impl PodRates {
 
     /// Whether the next slot should be asked for now.
     pub(super) fn wants_next(&mut self, now: u64) -> bool {
-        self.sent.is_none() && !self.is_local(now) && self.leases.wants_next(now, AHEAD)
+        let quiet = self.sent.is_none() && self.waiting.calls == 0 && !self.is_local(now);
+        quiet && self.leases.wants_next(now, AHEAD)
     }
 
     /// Whether something must be said although no call asks for it: the permits' heartbeat, a lender that was away, and
@@ -349,7 +350,8 @@ impl PodRates {
         if self.is_away() {
             return beat;
         }
-        self.waiting.calls > 0 || (beat && self.permits.is_held()) || (returns && self.rows.has_news())
+        let news = returns && (self.rows.has_news() || self.permits.owes());
+        news || self.waiting.calls > 0 || (beat && self.permits.is_held())
     }
 
     /// Nothing is held, in flight, remembered or to be said: the state may be dropped.
@@ -367,7 +369,7 @@ impl PodRates {
     pub(super) fn ask(&mut self, now: u64, ahead: bool, names: Names) -> RateAsk {
         self.leases.turn(now, &mut self.rows);
         self.rows.forget(now);
-        let waiting = std::mem::take(&mut self.waiting);
+        let waiting = if ahead { Waiting::default() } else { std::mem::take(&mut self.waiting) };
         let (requests, tokens) = self.units(now, ahead, waiting);
         let permits = self.permits.ask(now, if self.limits.parallel.is_some() { waiting.calls } else { 0 });
         self.spoke = now;

@@ -36,15 +36,16 @@ struct Row {
     slot: Slot,
     lent: Pair,
     back: Pair,
-    over: u32,
+    over: Pair,
     told: Told,
 }
 
 impl Row {
     fn used(&self) -> (u64, u64) {
-        let requests = u64::from(self.lent.requests.saturating_sub(self.back.requests));
-        let tokens = u64::from(self.lent.tokens.saturating_sub(self.back.tokens)) + u64::from(self.over);
-        (requests, tokens)
+        let used =
+            |lent: u32, over: u32, back: u32| (u64::from(lent) + u64::from(over)).saturating_sub(back.into());
+        let requests = used(self.lent.requests, self.over.requests, self.back.requests);
+        (requests, used(self.lent.tokens, self.over.tokens, self.back.tokens))
     }
 }
 
@@ -65,7 +66,8 @@ impl Rows {
         }
         self.last = self.last.wrapping_add(1);
         let (lent, back) = (Pair::default(), Pair::default());
-        self.rows.push_back(Row { id: self.last, second, slot, lent, back, over: 0, told: Told::Yes });
+        let over = Pair::default();
+        self.rows.push_back(Row { id: self.last, second, slot, lent, back, over, told: Told::Yes });
         self.last
     }
 
@@ -89,10 +91,11 @@ impl Rows {
         }
     }
 
-    /// Notes tokens used beyond all that was lent.
-    pub(super) fn over(&mut self, id: u32, tokens: u32) {
+    /// Notes units used beyond all that was lent.
+    pub(super) fn over(&mut self, id: u32, units: Pair) {
         if let Some(row) = self.find(id) {
-            row.over = row.over.saturating_add(tokens);
+            row.over.requests = row.over.requests.saturating_add(units.requests);
+            row.over.tokens = row.over.tokens.saturating_add(units.tokens);
             row.told = Told::No;
         }
     }
@@ -111,7 +114,8 @@ impl Rows {
                 slot: row.slot,
                 requests_back: row.back.requests,
                 tokens_back: row.back.tokens,
-                tokens_over: row.over,
+                requests_over: row.over.requests,
+                tokens_over: row.over.tokens,
             }
         })
         .collect()

@@ -28,13 +28,15 @@ struct Latest {
 /// Units to take out of, or to add to, the rings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
-    /// In which slot units come back.
+    /// In which slot units come back or were used beyond the estimate.
     pub(super) slot: Slot,
     /// Requests that come back.
     pub(super) requests_back: u32,
     /// Tokens that come back.
     pub(super) tokens_back: u32,
-    /// Tokens used beyond the estimate: they count from now on.
+    /// Requests that were not granted.
+    pub(super) requests_over: u32,
+    /// Tokens that were not granted.
     pub(super) tokens_over: u32,
 }
 
@@ -76,7 +78,7 @@ impl Seat {
             slot: latest.slot,
             requests_back: latest.requests,
             tokens_back: latest.tokens,
-            tokens_over: 0,
+            ..Change::default()
         })
     }
 
@@ -88,13 +90,17 @@ impl Seat {
         }
         let row = self.row(totals.slot);
         let before = row.said;
-        row.said.requests_back = before.requests_back.max(totals.requests_back.min(row.requests));
-        row.said.tokens_back = before.tokens_back.max(totals.tokens_back.min(row.tokens));
+        row.said.requests_over = before.requests_over.max(totals.requests_over);
         row.said.tokens_over = before.tokens_over.max(totals.tokens_over);
+        let requests = row.requests.saturating_add(row.said.requests_over);
+        let tokens = row.tokens.saturating_add(row.said.tokens_over);
+        row.said.requests_back = before.requests_back.max(totals.requests_back.min(requests));
+        row.said.tokens_back = before.tokens_back.max(totals.tokens_back.min(tokens));
         Some(Change {
             slot: totals.slot,
             requests_back: row.said.requests_back - before.requests_back,
             tokens_back: row.said.tokens_back - before.tokens_back,
+            requests_over: row.said.requests_over - before.requests_over,
             tokens_over: row.said.tokens_over - before.tokens_over,
         })
     }

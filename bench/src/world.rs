@@ -48,6 +48,43 @@ pub fn rewrite_caller(folder: &Path, edit: u32) -> io::Result<()> {
     fs::rename(beside, folder.join(CALLER))
 }
 
+/// Text of a world for the compiler alone: `providers` with five models each, and `keys` that may call one provider's
+/// models, a tenth of them with a parent that also pays.
+#[must_use]
+pub fn text(providers: u32, keys: u32) -> String {
+    let mut parts = Vec::new();
+    for provider in 0..providers {
+        parts.push(offer(provider));
+    }
+    for number in 0..keys {
+        parts.push(granted(number, providers, 0));
+    }
+    parts.join("---\n")
+}
+
+/// One key of [`text`], with limits that differ by `edit`.
+#[must_use]
+pub fn granted(number: u32, providers: u32, edit: u32) -> String {
+    let token = format!("smartflow benchmark key {number}");
+    let models = format!("offer-{:03}-*", number % providers.max(1));
+    let text = key(number, &token, edit).replace("models: [\"*\"]", &format!("models: [\"{models}\"]"));
+    if number % 10 == 9 { format!("{text}  parentRef: {{name: key-{:06}}}\n", number - 9) } else { text }
+}
+
+fn offer(number: u32) -> String {
+    let mut text = format!(
+        "apiVersion: smartflow.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: offer-{number:03}, namespace: default}}\n\
+         spec:\n  provider: openai-compatible\n  baseURL: https://offer-{number:03}.example.com/v1\n  \
+         auth: {{none: {{}}}}\n  models:\n"
+    );
+    for model in 0..5 {
+        let _ = writeln!(text, "  - name: offer-{number:03}-{model}");
+        let _ = writeln!(text, "    price: {{input: \"0.{model}5\", output: \"1.{model}0\"}}");
+        let _ = writeln!(text, "    contextWindow: 128000\n    maxOutput: 16384");
+    }
+    text
+}
+
 fn provider(vendor: SocketAddr) -> String {
     format!(
         r#"apiVersion: v1

@@ -1,5 +1,6 @@
 //! The figures: what is measured, in which order, and what becomes of it.
 
+pub mod compile;
 pub mod cpu;
 pub mod keys;
 pub mod latency;
@@ -24,6 +25,8 @@ pub enum Figure {
     Start,
     /// 100,000 keys: memory of each, CPU per request, one key's change
     Keys,
+    /// The compiler by itself: 10,000 keys and 100 providers
+    Compile,
 }
 
 /// Arguments of `figures`.
@@ -105,6 +108,9 @@ pub enum Fault {
     /// A metric that a figure is read from is not there.
     #[error("the gateway has no metric {0}")]
     Metric(&'static str),
+    /// The compiler found a fault in the benchmark's own world.
+    #[error("the world to compile has a fault: {0}")]
+    World(String),
     /// Results could not be written.
     #[error(transparent)]
     Report(#[from] report::Fault),
@@ -128,6 +134,8 @@ pub struct Results {
     pub start: Option<start::Start>,
     /// The large world.
     pub keys: Option<keys::Keys>,
+    /// The compiler by itself.
+    pub compile: Option<compile::Compile>,
 }
 
 /// Makes the figures, prints them, keeps them, and writes them into the page after a full run.
@@ -135,9 +143,12 @@ pub struct Results {
 /// # Errors
 /// When anything does not run as it should: there are no half figures.
 pub fn run(args: &Args) -> Result<(), Fault> {
-    let stage = stage::Stage::open(args)?;
     let wanted = |figure| args.only.is_empty() || args.only.contains(&figure);
+    let stage = stage::Stage::open(args)?;
     let mut results = Results::default();
+    if wanted(Figure::Compile) {
+        results.compile = Some(compile::measure(stage.plan)?);
+    }
     if wanted(Figure::Start) {
         results.start = Some(start::measure(&stage)?);
     }
@@ -162,6 +173,8 @@ pub struct Plan {
     pub starts: u32,
     /// Changes of a key that are timed.
     pub changes: u32,
+    /// Full compiles that are timed; a hundred times as many changes are.
+    pub compiles: u32,
     /// Seconds before a window.
     pub warmup: f64,
     /// Seconds of a window.
@@ -170,8 +183,8 @@ pub struct Plan {
 
 impl Plan {
     fn of(args: &Args) -> Self {
-        let full = Self { rounds: 5, starts: 15, changes: 40, warmup: 0.7, seconds: 2.5 };
-        let quick = Self { rounds: 1, starts: 3, changes: 5, warmup: 0.5, seconds: 1.0 };
+        let full = Self { rounds: 5, starts: 15, changes: 40, compiles: 10, warmup: 0.7, seconds: 2.5 };
+        let quick = Self { rounds: 1, starts: 3, changes: 5, compiles: 3, warmup: 0.5, seconds: 1.0 };
         let plan = if args.quick { quick } else { full };
         Self { rounds: args.rounds.unwrap_or(plan.rounds), ..plan }
     }

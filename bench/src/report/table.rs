@@ -2,6 +2,7 @@
 
 use super::machine::Machine;
 use super::series::Series;
+use crate::figures::compile::{self, Compile};
 use crate::figures::cpu::Row;
 use crate::figures::keys::{self, Keys};
 use crate::figures::latency::Latency;
@@ -36,6 +37,12 @@ pub(super) fn tables(machine: &Machine, plan: Plan, results: &Results) -> String
             &format!("{} virtual keys", grouped(keys.keys)),
             &["figure", "median", "range"],
             &large(keys),
+        ));
+    }
+    if let Some(compile) = &results.compile {
+        let (median, range) = (compile.read_ms.median(), range(&compile.read_ms, 0));
+        parts.push(format!(
+            "Reading the compiled world from YAML, before compiling it: {median:.0} ms ({range})."
         ));
     }
     parts.join("\n\n")
@@ -78,7 +85,26 @@ fn bounded(results: &Results) -> Vec<Vec<String>> {
         let us = &keys.activation_us;
         rows.push(judged("one key's change: swap", us.median(), &range(us, 0), keys::BOUND_US, 0, " µs"));
     }
+    if let Some(compile) = &results.compile {
+        rows.extend(compiled(compile));
+    }
     rows
+}
+
+fn compiled(compile: &Compile) -> [Vec<String>; 2] {
+    let (full, change) = (&compile.full_ms, &compile.change_us);
+    let world = format!("{} keys, {} providers", grouped(compile::KEYS), compile::PROVIDERS);
+    [
+        judged(&format!("compile of {world}"), full.median(), &range(full, 0), compile::BOUND_MS, 0, " ms"),
+        judged(
+            "compile of one key's change in it",
+            change.median(),
+            &range(change, 0),
+            compile::BOUND_US,
+            0,
+            " µs",
+        ),
+    ]
 }
 
 fn begun(start: &Start) -> [Vec<String>; 2] {

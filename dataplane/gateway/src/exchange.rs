@@ -82,8 +82,9 @@ pub struct Exchange {
     pub sent: bool,
     /// Time spent waiting for the provider.
     pub upstream: Duration,
-    /// When the caller's first byte was ready.
-    pub first_byte: Option<Instant>,
+    /// When the head of the caller's answer was ready, and the time inside the gateway until then. What follows of a
+    /// stream is at the pace of provider and caller.
+    answered: Option<(Instant, Duration)>,
     would_block: Vec<ObjectName>,
     finished: bool,
 }
@@ -108,7 +109,7 @@ impl Exchange {
             attempts: 0,
             sent: false,
             upstream: Duration::ZERO,
-            first_byte: None,
+            answered: None,
             would_block: Vec::new(),
             finished: false,
         }
@@ -137,10 +138,16 @@ impl Exchange {
         self.requested = model.into();
     }
 
-    /// Time inside the gateway so far.
-    #[must_use]
-    pub fn overhead(&self) -> Duration {
-        self.call.started.elapsed().saturating_sub(self.upstream)
+    /// The head of the answer is ready. Returns the time inside the gateway.
+    pub fn answered(&mut self) -> Duration {
+        let now = Instant::now();
+        let overhead = (now - self.call.started).saturating_sub(self.upstream);
+        self.answered = Some((now, overhead));
+        overhead
+    }
+
+    fn overhead(&self, latency: Duration) -> Duration {
+        self.answered.map_or_else(|| latency.saturating_sub(self.upstream), |(_, overhead)| overhead)
     }
 
     /// Cost of `usage` at this call's model, nano-USD.
@@ -207,8 +214,7 @@ impl Exchange {
 
     fn count(&self, end: &End, usage: &Usage, cost: i64, latency: Duration) {
         let metrics = &self.worker.shared.metrics;
-        let overhead = latency.saturating_sub(self.upstream);
-        metrics.overhead.observe(overhead.as_secs_f64());
+        metrics.overhead.observe(self.overhead(latency).as_secs_f64());
         let reached = self.route.as_ref().filter(|_| self.attempts > 0);
         let Some(route) = reached else {
             let code = end.code.as_deref().unwrap_or(end.outcome.as_str()).to_owned();
@@ -225,7 +231,7 @@ impl Exchange {
             target.outcome(metrics, end.outcome.as_str()).inc();
         }
         target.duration.observe(latency.as_secs_f64());
-        if let Some(first) = self.first_byte {
+        if let Some((first, _)) = self.answered {
             target.first_byte.observe((first - self.call.started).as_secs_f64());
         }
         let add = |counter: &prometheus_client::metrics::counter::Counter, n: u64| {
@@ -271,8 +277,8 @@ impl Exchange {
             code: end.code,
             attempts: self.attempts,
             latency_us: micros(latency),
-            first_byte_us: self.first_byte.map_or(0, |t| micros(t - self.call.started)),
-            overhead_us: micros(latency.saturating_sub(self.upstream)),
+            first_byte_us: self.answered.map_or(0, |(at, _)| micros(at - self.call.started)),
+            overhead_us: micros(self.overhead(latency)),
             would_block,
         });
     }

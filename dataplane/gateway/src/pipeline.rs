@@ -1,7 +1,7 @@
 //! The steps of a call, in order. Each is a call into a room; what a step refuses costs nothing.
 
 use crate::asked::Asked;
-use crate::budget::hold::{self, Reserved};
+use crate::budget::hold;
 use crate::edge::body::{self, Body};
 use crate::edge::fault::Fault;
 use crate::edge::routes::Call;

@@ -43,7 +43,7 @@ const LONGEST_ERROR: usize = 64 * 1024;
 /// # Errors
 /// [`Fault`], already counted and billed.
 pub async fn answer(
-    exchange: Exchange,
+    mut exchange: Exchange,
     asked: &Asked,
     route: &Route,
     reserved: Reserved,
@@ -51,14 +51,14 @@ pub async fn answer(
     deadline: Deadline,
 ) -> Result<Response<Body>, Fault> {
     if !answer.status.is_success() {
-        return Err(refused(exchange, route, answer, deadline).await);
+        return Err(Box::pin(refused(exchange, route, answer, deadline)).await);
     }
     let kind = answer.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let streams = kind.get(..17).is_some_and(|k| k.eq_ignore_ascii_case(b"text/event-stream"));
     if !streams {
         return whole(exchange, route, &reserved, answer.body, deadline).await;
     }
-    let mut head = headers(&exchange, route, &reserved);
+    let mut head = headers(&mut exchange, route, &reserved);
     let Asked::Chat(_, scan) = asked else {
         return Err(failed(exchange, Fault::Garbled { why: "a stream came where none was asked for" }, None));
     };
@@ -74,7 +74,7 @@ pub async fn answer(
     let limit = exchange.worker().shared.settings.max_reply;
     let trailers = asked.streams() && takes_trailers(&exchange.call().head.headers);
     let parts = Parts {
-        exchange: stamped(exchange),
+        exchange,
         source: answer.body,
         scan: StreamScan::new(settings),
         deadline,
@@ -84,7 +84,7 @@ pub async fn answer(
         tells_end: trailers || !asked.streams(),
     };
     if !asked.streams() {
-        return put_together(Relay::new(parts), limit, head).await;
+        return Box::pin(put_together(Relay::new(parts), limit, head)).await;
     }
     head.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     head.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -92,11 +92,6 @@ pub async fn answer(
         head.insert(http::header::TRAILER, HeaderValue::from_static(TOLD_AT_END));
     }
     Ok(respond(head, Body::Stream(Box::new(Relay::new(parts)))))
-}
-
-fn stamped(mut exchange: Exchange) -> Exchange {
-    exchange.first_byte = Some(Instant::now());
-    exchange
 }
 
 fn takes_trailers(headers: &HeaderMap) -> bool {
@@ -111,12 +106,12 @@ fn respond(headers: HeaderMap, body: Body) -> Response<Body> {
 }
 
 /// Headers that are known before the answer's end.
-fn headers(exchange: &Exchange, route: &Route, reserved: &Reserved) -> HeaderMap {
+fn headers(exchange: &mut Exchange, route: &Route, reserved: &Reserved) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
     headers.insert(PROVIDER, route.provider_header.clone());
     headers.insert(MODEL, route.model_header.clone());
     headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts));
-    let micros = u64::try_from(exchange.overhead().as_micros()).unwrap_or(u64::MAX);
+    let micros = u64::try_from(exchange.answered().as_micros()).unwrap_or(u64::MAX);
     headers.insert(OVERHEAD, HeaderValue::from(micros));
     let lowered = reserved.plan.filter(|p| p.lowered).and_then(|p| p.cap);
     if let Some(cap) = lowered
@@ -175,8 +170,7 @@ async fn whole(
             Bill::Counted(exchange.at_most_held(Usage { input, output, ..Usage::default() }))
         }
     };
-    let mut exchange = stamped(exchange);
-    let mut headers = headers(&exchange, route, reserved);
+    let mut headers = headers(&mut exchange, route, reserved);
     let cost = exchange.finish(End { outcome: Outcome::Ok, status: 200, code: None, bill });
     settled(&mut headers, &exchange, cost);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use smartflow_dialect::Usage;
 use smartflow_ledger::rate::{Admission, RateTickets, Refusal as RateRefusal, Which, admit_all};
 use smartflow_ledger::{Account, Extension, Ledger, Now, Outcome, Refusal, Reservation, Waiting, Why};
-use smartflow_snapshot::{ObjectName, WhenShort};
+use smartflow_snapshot::WhenShort;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -202,12 +202,16 @@ enum Refused {
 
 /// Waits until a reservation is decided: woken when money comes back, polled by the ledger's own rhythm otherwise.
 async fn decided(outcome: Outcome, clock: &Clock) -> Result<Reservation, Refused> {
-    let mut waiting = match outcome {
-        Outcome::Reserved(money) => return Ok(money),
-        Outcome::Refused(refusal) => return Err(Refused::No(refusal)),
-        Outcome::Away => return Err(Refused::Away),
-        Outcome::Wait(waiting) => Some(waiting),
-    };
+    match outcome {
+        Outcome::Reserved(money) => Ok(money),
+        Outcome::Refused(refusal) => Err(Refused::No(refusal)),
+        Outcome::Away => Err(Refused::Away),
+        Outcome::Wait(waiting) => Box::pin(wait(waiting, clock)).await,
+    }
+}
+
+async fn wait(waiting: Waiting, clock: &Clock) -> Result<Reservation, Refused> {
+    let mut waiting = Some(waiting);
     let mut timer = Box::pin(sleep(Duration::ZERO));
     std::future::poll_fn(|cx| {
         loop {

@@ -1,14 +1,19 @@
-//! A look at request heads before hyper sees them.
+//! A look at request heads before hyper sees them, and at the answers that hyper gives by itself.
+//!
+//! hyper answers a head that is not HTTP, or too long, with a bare status. Callers get the reason in their own format
+//! instead.
 //!
 //! hyper takes `Transfer-Encoding` and silently drops a `Content-Length` beside it. A proxy in front that believes the
 //! length instead would see other requests than we do (request smuggling), so such a request is refused. Only the
 //! bytes of heads are looked at.
 
+use bytes::Bytes;
+use smartflow_dialect::openai::error_body;
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What a connection's guard tells its service.
@@ -54,6 +59,8 @@ pub struct Watched<S> {
     line: Vec<u8>,
     length: bool,
     encoding: bool,
+    /// What is written in place of hyper's bare answer, and how much of it is out.
+    instead: Option<(Bytes, usize)>,
 }
 
 /// Enough of a line to recognise its name.
@@ -62,7 +69,14 @@ const LONGEST_NAME: usize = 18;
 impl<S> Watched<S> {
     /// `stream`, watched for `framing`.
     pub fn new(stream: S, framing: Rc<Framing>) -> Self {
-        Self { stream, framing, line: Vec::with_capacity(LONGEST_NAME), length: false, encoding: false }
+        Self {
+            stream,
+            framing,
+            line: Vec::with_capacity(LONGEST_NAME),
+            length: false,
+            encoding: false,
+            instead: None,
+        }
     }
 
     fn look(&mut self, mut bytes: &[u8]) {
@@ -89,6 +103,34 @@ impl<S> Watched<S> {
     }
 }
 
+/// The answer in place of a bare one of hyper's: a head without a body and nothing behind it. Ours always have a body.
+fn explained(data: &[u8]) -> Option<Bytes> {
+    if !data.starts_with(b"HTTP/1.1 4") || !data.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    memchr::memmem::find(data, b"content-length: 0\r\n")?;
+    let (status, code, message) = match data.get(9..12)? {
+        b"400" => {
+            ("400 Bad Request", "invalid_http", "The request's line or headers are not valid HTTP/1.1.")
+        }
+        b"431" => (
+            "431 Request Header Fields Too Large",
+            "headers_too_large",
+            "The request's headers are too long.",
+        ),
+        b"414" => ("414 URI Too Long", "uri_too_long", "The request's path is too long."),
+        _ => return None,
+    };
+    let body = error_body(message, "invalid_request_error", None, Some(code));
+    let mut answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    answer.extend_from_slice(&body);
+    Some(answer.into())
+}
+
 fn is(line: &[u8], name: &[u8]) -> bool {
     line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
         && matches!(line.get(name.len()), Some(b':' | b' ' | b'\t'))
@@ -108,9 +150,38 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    fn replaces(&mut self, data: &[u8]) -> bool {
+        if self.instead.is_none() {
+            self.instead = explained(data).map(|answer| (answer, 0));
+        }
+        self.instead.is_some()
+    }
+
+    /// Writes what replaces `len` bytes of hyper's.
+    fn poll_instead(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<io::Result<usize>> {
+        while let Some((answer, written)) = &mut self.instead {
+            let rest = answer.get(*written..).unwrap_or_default();
+            if rest.is_empty() {
+                self.instead = None;
+                return Poll::Ready(Ok(len));
+            }
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => *written += n,
+            }
+        }
+        Poll::Ready(Ok(len))
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, data)
+        let this = self.get_mut();
+        if this.replaces(data) {
+            return this.poll_instead(cx, data.len());
+        }
+        Pin::new(&mut this.stream).poll_write(cx, data)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -126,7 +197,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, data)
+        let this = self.get_mut();
+        if let [only] = data
+            && this.replaces(only)
+        {
+            return this.poll_instead(cx, only.len());
+        }
+        Pin::new(&mut this.stream).poll_write_vectored(cx, data)
     }
 
     fn is_write_vectored(&self) -> bool {

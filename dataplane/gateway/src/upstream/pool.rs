@@ -98,20 +98,25 @@ impl Pool {
             }
         }
         if let Some(connection) = self.shared() {
+            return Box::pin(self.send_shared(connection, request)).await;
+        }
+        // Boxed: the future of an ordinary call should not carry the state of a connection under way.
+        Box::pin(self.send_fresh(request)).await
+    }
+
+    async fn send_fresh(
+        self: &Rc<Self>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Lease), Unreachable> {
+        let stream = connect(&self.upstream).await?;
+        if stream.is_h2() {
+            let connection = self.open_shared(stream).await?;
             return self.send_shared(connection, request).await;
         }
-        match connect(&self.upstream).await? {
-            stream if stream.is_h2() => {
-                let connection = self.open_shared(stream).await?;
-                self.send_shared(connection, request).await
-            }
-            stream => {
-                let broken = |source| Unreachable::Broken { source, unsent: true };
-                let (sender, task) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-                tokio::task::spawn_local(task);
-                self.send_one(sender, request).await.map_err(|(_, error)| error)
-            }
-        }
+        let broken = |source| Unreachable::Broken { source, unsent: true };
+        let (sender, task) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        tokio::task::spawn_local(task);
+        self.send_one(sender, request).await.map_err(|(_, error)| error)
     }
 
     /// A pooled HTTP/1 connection that looks alive.

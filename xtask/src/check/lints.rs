@@ -12,7 +12,17 @@ pub(super) fn format(workspace: &Workspace) -> Findings {
 
 pub(super) fn clippy(workspace: &Workspace) -> Findings {
     let mut command = process::cargo(&workspace.root);
-    command.args(["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    command.args([
+        "clippy",
+        "--quiet",
+        "--locked",
+        "--keep-going",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]);
     let (ok, text) = process::quiet(&mut command)?;
     Ok(if ok { Vec::new() } else { text.lines().map(str::to_owned).collect() })
 }

@@ -9,6 +9,7 @@ mod account;
 pub mod book;
 mod checksum;
 mod clock;
+pub mod contract;
 pub mod lender;
 pub mod message;
 pub mod money;

@@ -27,7 +27,7 @@ use crate::{
 /// A lender's answer under way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, LenderError>> + Send + 'a>>;
 
-/// Lends money and rates to pods. The rules are `ledger.md` L3 to L12; the contract suite checks them.
+/// Lends money and rates to pods. The rules are `ledger.md` L3 to L12; [`crate::contract`] checks them.
 pub trait Lender: Send + Sync {
     /// Carries out a batch and answers it. All effects of a batch are durable before its answer is given. A batch may
     /// arrive twice, late, or its answer may be lost.

@@ -12,6 +12,10 @@ use crate::{
     spend_file::{self, DeadFile, SpentRow},
 };
 
+/// Above every number of the dead process, so that a lend of its that is still under way is not carried out between its
+/// report and its closing. Exact in a double, for lenders that compute in those.
+const LAST_WORD: u64 = (1 << 53) - 1;
+
 /// One earlier process.
 #[derive(Debug)]
 pub(super) struct Predecessor {
@@ -51,7 +55,7 @@ impl Predecessor {
             window: row.window,
             incarnation: self.incarnation,
             pod: self.pod,
-            number: 0,
+            number: LAST_WORD,
             totals: row.totals,
             reservation: 0,
             lend: None,

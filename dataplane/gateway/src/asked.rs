@@ -137,6 +137,19 @@ impl Asked {
         }
     }
 
+    /// The body and how many of its input tokens are bounded by bytes of text, where counting them could help.
+    #[must_use]
+    pub fn countable(&self) -> Option<(&Bytes, u64)> {
+        match self {
+            Self::Chat(body, scan) if scan.counts.images == 0 => {
+                let b = &scan.bytes;
+                Some((body, b.text + b.tools + b.schema + b.prediction + b.other))
+            }
+            Self::Embeddings(body, scan) => Some((body, scan.text_bytes)),
+            Self::Chat(..) => None,
+        }
+    }
+
     /// Refuses what has no price (L16). Returns whether audio is involved.
     ///
     /// # Errors

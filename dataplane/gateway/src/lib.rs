@@ -9,7 +9,7 @@ pub mod args;
 pub mod asked;
 pub mod budget;
 pub mod catalog;
-//pub mod check;
+pub mod check;
 pub mod edge;
 pub mod exchange;
 pub mod identity;

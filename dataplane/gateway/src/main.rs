@@ -7,7 +7,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Some(Command::Check(_)) => ExitCode::SUCCESS,
+        Some(Command::Check(check)) => smartflow_gateway::check::run(&check),
         Some(Command::Catalog) => smartflow_gateway::catalog::run(),
         None => smartflow_gateway::serve::run(cli.serve),
     }

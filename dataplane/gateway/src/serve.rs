@@ -219,7 +219,8 @@ fn work(shared: Arc<Shared>, queue: Arc<usage::Queue>, listener: TcpListener) ->
     });
     local.block_on(&runtime, async move {
         listener::serve(listener, worker).await?;
-        while shared.drain.connections() > 0 {
+        // Calls that are in flight at the end of the drain are dropped with this runtime, which settles them.
+        while !shared.drain.is_over() {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
         Ok(())
@@ -273,6 +274,7 @@ fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>) -> io::Res
                 _ = int.recv() => break,
             }
         }
+        shared.drain.end();
         serving.abort();
         Ok(())
     })
@@ -284,11 +286,9 @@ fn tend(shared: &Shared) {
     shared.desk.tend(now);
 }
 
-/// Joins the traffic threads when the drain left nothing open; otherwise the process ends with them.
+/// Joins the traffic threads: the drain is over, so each ends at its next look.
 fn finish(workers: Vec<JoinHandle<()>>) {
     for worker in workers {
-        if worker.is_finished() {
-            let _ = worker.join();
-        }
+        let _ = worker.join();
     }
 }

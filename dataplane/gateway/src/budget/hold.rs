@@ -2,8 +2,9 @@
 
 use super::clock::Clock;
 use super::guards::{Leg, Room, Unit};
-use super::plan::{Plan, Short, plan};
+use super::plan::{Plan, Short, Wish, plan};
 use super::price::Dearest;
+use super::tokens::Vocabulary;
 use crate::asked::{Asked, no_price};
 use crate::edge::fault::Fault;
 use crate::exchange::Exchange;
@@ -64,8 +65,9 @@ pub struct Hold {
 /// # Errors
 /// [`Fault`] of limits, budgets and prices.
 pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) -> Result<Reserved, Fault> {
-    let wish = asked.wish(route);
-    let reserved = |plan| Reserved { plan, wished: wish.cap };
+    let mut wish = asked.wish(route);
+    let wished = wish.cap;
+    let reserved = |plan| Reserved { plan, wished };
     let guards = &route.guards;
     exchange.estimated_input = asked.estimate(route);
     if guards.enforced.is_empty() && guards.dry.is_empty() {
@@ -77,7 +79,14 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
     let output = if wish.embeds { 0 } else { wish.cap.unwrap_or(RATE_OUTPUT).min(RATE_OUTPUT) * wish.n };
     let tokens = corrected.max(1) + output;
     let tickets = admit(&guards.enforced, clock, tokens).await?;
-    let (price, plan) = match priced_plan(&guards.enforced, ledger, clock.now(), asked, route) {
+    let mut planned = priced_plan(&guards.enforced, ledger, clock.now(), asked, &wish, route);
+    if planned.as_ref().is_err_and(is_short)
+        && let Some(counted) = Box::pin(counted(asked, &wish, route)).await
+    {
+        wish.input_bound = counted;
+        planned = priced_plan(&guards.enforced, ledger, clock.now(), asked, &wish, route);
+    }
+    let (price, plan) = match planned {
         Ok(planned) => planned,
         Err(fault) => {
             tickets.undo(clock.now());
@@ -110,15 +119,27 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
     Ok(reserved(plan))
 }
 
+fn is_short(fault: &Fault) -> bool {
+    matches!(fault, Fault::BudgetExceeded { .. } | Fault::RateLimited { .. })
+}
+
+/// A closer bound of the input than its bytes, where the model's vocabulary is known.
+async fn counted(asked: &Asked, wish: &Wish, route: &Route) -> Option<u64> {
+    let vocabulary = Vocabulary::of(&route.provider, &route.model)?;
+    let (body, bytes) = asked.countable()?;
+    let tokens = vocabulary.count(body.clone()).await?;
+    Some(wish.input_bound.min(wish.input_bound.saturating_sub(bytes).saturating_add(tokens)))
+}
+
 /// Plans with what is left in money and in tokens; the tighter of the two holds.
 fn priced_plan(
     room: &Room,
     ledger: &Ledger,
     now: Now,
     asked: &Asked,
+    wish: &Wish,
     route: &Route,
 ) -> Result<(Dearest, Option<Plan>), Fault> {
-    let wish = asked.wish(route);
     let short = room.when_short();
     let exceeded = |unit: Unit, needed: Short| -> Fault {
         let tightest =
@@ -142,12 +163,12 @@ fn priced_plan(
             return Err(no_price(route, what, field));
         };
         price = dearest;
-        merged = Some(plan(&wish, &route.model, &price, left, short).map_err(|s| exceeded(Unit::Money, s))?);
+        merged = Some(plan(wish, &route.model, &price, left, short).map_err(|s| exceeded(Unit::Money, s))?);
     }
     if let Some(left) = room.left(ledger, Unit::Tokens, now) {
         let short = WhenShort::Shorten;
         let tokens =
-            plan(&wish, &route.model, &TOKEN_PRICE, left, short).map_err(|s| exceeded(Unit::Tokens, s))?;
+            plan(wish, &route.model, &TOKEN_PRICE, left, short).map_err(|s| exceeded(Unit::Tokens, s))?;
         merged = Some(merged.map_or(tokens, |money| tighter(money, tokens)));
     }
     Ok((price, merged))

@@ -15,6 +15,7 @@ pub mod hold;
 pub mod plan;
 pub mod price;
 pub mod slices;
+pub mod tokens;
 
 /// Nano-USD as a decimal in US dollars.
 #[must_use]

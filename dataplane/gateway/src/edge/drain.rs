@@ -10,6 +10,7 @@ pub struct Drain {
     signal: watch::Sender<bool>,
     open: Arc<AtomicUsize>,
     draining: Arc<AtomicBool>,
+    over: Arc<AtomicBool>,
 }
 
 /// An open connection, counted until dropped.
@@ -23,7 +24,12 @@ impl Drop for Open {
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { signal: watch::Sender::new(false), open: Arc::default(), draining: Arc::default() }
+        Self {
+            signal: watch::Sender::new(false),
+            open: Arc::default(),
+            draining: Arc::default(),
+            over: Arc::default(),
+        }
     }
 }
 
@@ -32,6 +38,17 @@ impl Drain {
     pub fn begin(&self) {
         self.draining.store(true, Ordering::Release);
         self.signal.send_replace(true);
+    }
+
+    /// Ends it: calls that are still in flight are cut, and billed as if their callers had left.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    /// True once nothing is waited for any more: all is done, or the time is up.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.connections() == 0 || self.over.load(Ordering::Acquire)
     }
 
     /// True once begun.

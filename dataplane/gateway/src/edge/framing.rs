@@ -27,6 +27,8 @@ pub struct Framing {
     at_head: Cell<bool>,
     /// The last head had both headers.
     ambiguous: Cell<bool>,
+    /// The connection is closed although its caller may still be sending.
+    unread: Cell<bool>,
 }
 
 impl Framing {
@@ -43,6 +45,16 @@ impl Framing {
         self.begun.set(self.begun.get() + 1);
         // A chunked request whose head came pipelined behind a body was not looked at: refuse what was not checked.
         self.ambiguous.get() || (chunked && self.heads.get() < self.begun.get())
+    }
+
+    /// Called when the connection will be closed before all that its caller sends was read.
+    pub fn leave_unread(&self) {
+        self.unread.set(true);
+    }
+
+    /// True after [`Framing::leave_unread`].
+    pub fn is_unread(&self) -> bool {
+        self.unread.get()
     }
 
     /// Called when a request's body was read: what follows is a head.
@@ -154,6 +166,9 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
     fn replaces(&mut self, data: &[u8]) -> bool {
         if self.instead.is_none() {
             self.instead = explained(data).map(|answer| (answer, 0));
+            if self.instead.is_some() {
+                self.framing.leave_unread();
+            }
         }
         self.instead.is_some()
     }

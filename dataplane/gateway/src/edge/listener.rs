@@ -1,6 +1,7 @@
 //! One listener per runtime on the same port (`SO_REUSEPORT`): the kernel spreads connections, nothing is stolen.
 
 use super::framing::{Framing, Watched};
+use super::linger::Lingering;
 use super::routes;
 use crate::worker::Worker;
 use hyper::server::conn::http1;
@@ -87,7 +88,7 @@ pub async fn serve(listener: TcpListener, worker: Rc<Worker>) -> io::Result<()> 
 async fn connection(stream: tokio::net::TcpStream, worker: Rc<Worker>) {
     let _open = worker.shared.drain.open();
     let framing = Framing::new();
-    let io = TokioIo::new(Watched::new(stream, framing.clone()));
+    let io = TokioIo::new(Watched::new(Lingering::new(stream, framing.clone()), framing.clone()));
     let drain = worker.shared.drain.clone();
     let patience = worker.shared.settings.client_timeout;
     let service = service_fn(move |request| routes::handle(request, worker.clone(), framing.clone()));

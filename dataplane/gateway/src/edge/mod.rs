@@ -4,6 +4,7 @@ pub mod body;
 pub mod drain;
 pub mod fault;
 pub mod framing;
+pub mod linger;
 pub mod listener;
 pub mod rescue;
 pub mod routes;

@@ -21,6 +21,8 @@ use std::time::Instant;
 /// `x-smartflow-request-id`
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-smartflow-request-id");
 
+const SDK_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// A request as the rooms behind see it.
 pub struct Call {
     /// Line and headers.
@@ -68,8 +70,13 @@ pub async fn handle(
     if closes {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    if response.headers().contains_key(CONNECTION) {
+        framing.leave_unread();
+    }
     if let Ok(id) = id {
-        response.headers_mut().insert(REQUEST_ID, id);
+        response.headers_mut().insert(REQUEST_ID, id.clone());
+        // Where OpenAI's SDKs look for it.
+        response.headers_mut().insert(SDK_REQUEST_ID, id);
     }
     Ok(response)
 }

@@ -71,7 +71,12 @@ impl Inventory {
         }
     }
 
-    /// True when some file declares `id`, written as `Kind namespace/name`.
+    /// Objects that are declared.
+    pub(super) fn len(&self) -> usize {
+        self.holders.len()
+    }
+
+    /// All of them, written as `Kind namespace/name`.
     pub(super) fn identities(&self) -> BTreeSet<String> {
         self.holders.keys().map(ToString::to_string).collect()
     }

@@ -181,6 +181,26 @@ impl Files {
     }
 }
 
+/// Reads and compiles `world` once. Nothing is kept and no token is made.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn inspect(
+    world: &Path,
+    platform_namespaces: &[String],
+    environment: Environment,
+) -> Result<World, SourceError> {
+    readable(world)?;
+    let options = Options {
+        world: world.to_owned(),
+        data_dir: PathBuf::new(),
+        platform_namespaces: platform_namespaces.to_vec(),
+    };
+    let mut reader = Reader::new(&options, environment, None);
+    let look = reader.folder.look();
+    Ok(reader.absorb(look, BTreeSet::new()).unwrap_or_else(|| reader.world_again()))
+}
+
 /// The folder that holds `path`.
 fn above(path: &Path) -> PathBuf {
     match path.parent() {

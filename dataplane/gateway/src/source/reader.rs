@@ -269,6 +269,7 @@ impl Reader {
             snapshot,
             files: files.cloned().collect(),
             faulty: self.faulty.clone(),
+            objects: self.inventory.len(),
             generated_keys: keys
                 .map(|(name, path)| GeneratedKey { name: name.clone(), path: path.clone() })
                 .collect(),

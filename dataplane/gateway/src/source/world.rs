@@ -17,6 +17,8 @@ pub struct World {
     pub files: Vec<FileFindings>,
     /// Objects that have a finding or are not in force as they stand; every other object is fine.
     pub faulty: Arc<BTreeMap<ObjectRef, Faulty>>,
+    /// Objects that are declared, whatever their state.
+    pub objects: usize,
     /// Keys whose token was made here, with the file that holds it.
     pub generated_keys: Vec<GeneratedKey>,
     /// What did not work in the data dir since the last world; to be logged.

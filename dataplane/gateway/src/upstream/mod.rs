@@ -8,6 +8,7 @@ pub mod play;
 pub mod pool;
 pub mod prepared;
 pub mod proxy;
+pub mod simulated;
 pub mod tls;
 
 pub use prepared::Upstream;

@@ -7,6 +7,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use smartflow_snapshot::{Auth, Protocol, Provider};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 /// What all upstreams share: trust and proxy of this process.
@@ -37,6 +38,7 @@ pub struct Upstream {
     pub tls: Option<Arc<ClientConfig>>,
     /// Set when it is reached through the proxy.
     pub proxy: Option<Proxy>,
+    calls: AtomicU64,
 }
 
 /// Why a provider cannot be made ready.
@@ -69,6 +71,7 @@ impl Upstream {
                 headers: Vec::new(),
                 tls: None,
                 proxy: None,
+                calls: AtomicU64::new(0),
             });
         }
         let bad = |why: &str| PrepareError::Url(format!("{}: {why}", provider.base_url));
@@ -96,7 +99,13 @@ impl Upstream {
             tls,
             proxy,
             host,
+            calls: AtomicU64::new(0),
         })
+    }
+
+    /// Number of this call, from 0; over all runtimes, as long as the provider stays as it is.
+    pub fn next_call(&self) -> u64 {
+        self.calls.fetch_add(1, Ordering::Relaxed)
     }
 }
 

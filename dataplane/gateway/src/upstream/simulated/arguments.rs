@@ -35,7 +35,8 @@ pub(super) fn calls(request: &Request, seed: Seed) -> Option<Vec<Call>> {
         }
     };
     let most = if request.parallel_tool_calls == Some(false) { 1 } else { usize::MAX };
-    let calls: Vec<_> = chosen.into_iter().take(most).zip(0..).map(|(tool, at)| tool.call(seed.part(at))).collect();
+    let calls: Vec<_> =
+        chosen.into_iter().take(most).zip(0..).map(|(tool, at)| tool.call(seed.part(at))).collect();
     (!calls.is_empty()).then_some(calls)
 }
 

@@ -33,6 +33,16 @@ enum Input {
     TokenLists(Vec<Vec<u32>>),
 }
 
+impl Input {
+    fn count(&self) -> usize {
+        match self {
+            Self::Text(_) | Self::Tokens(_) => 1,
+            Self::Texts(texts) => texts.len(),
+            Self::TokenLists(lists) => lists.len(),
+        }
+    }
+}
+
 /// The body of the answer.
 pub(super) fn answer(body: &[u8]) -> Result<Bytes, Refusal> {
     let request: Request = serde_json::from_slice(body)
@@ -41,14 +51,15 @@ pub(super) fn answer(body: &[u8]) -> Result<Bytes, Refusal> {
     if dimensions == 0 || dimensions > MOST_DIMENSIONS {
         return Err(bad_request(400, "Simulated: dimensions must be between 1 and 4096."));
     }
+    if request.input.count() > MOST_INPUTS {
+        return Err(bad_request(400, "Simulated: at most 2048 inputs."));
+    }
     let base64 = request.encoding_format.as_deref() == Some("base64");
     let all: Vec<_> = match &request.input {
         Input::Text(text) => vec![of_text(text, dimensions)],
-        Input::Texts(texts) => texts.iter().take(MOST_INPUTS).map(|text| of_text(text, dimensions)).collect(),
+        Input::Texts(texts) => texts.iter().map(|text| of_text(text, dimensions)).collect(),
         Input::Tokens(tokens) => vec![of_tokens(tokens, dimensions)],
-        Input::TokenLists(lists) => {
-            lists.iter().take(MOST_INPUTS).map(|tokens| of_tokens(tokens, dimensions)).collect()
-        }
+        Input::TokenLists(lists) => lists.iter().map(|tokens| of_tokens(tokens, dimensions)).collect(),
     };
     let tokens: usize = all.iter().map(|(tokens, _)| tokens).sum();
     let data: Vec<_> = all
@@ -59,7 +70,9 @@ pub(super) fn answer(body: &[u8]) -> Result<Bytes, Refusal> {
         })
         .collect();
     let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
-    Ok(json!({"object": "list", "data": data, "model": label(&request.model), "usage": usage}).to_string().into())
+    Ok(json!({"object": "list", "data": data, "model": label(&request.model), "usage": usage})
+        .to_string()
+        .into())
 }
 
 /// (tokens, vector).

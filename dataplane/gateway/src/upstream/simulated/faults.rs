@@ -50,7 +50,8 @@ mod tests {
     fn shares_are_exact_in_any_ten_thousand_calls() {
         let settings = settings(300, 25, 1);
         for start in [0, 5_555, 20_001] {
-            let count = |kind| (start..start + 10_000).filter(|call| failure(&settings, *call) == kind).count();
+            let count =
+                |kind| (start..start + 10_000).filter(|call| failure(&settings, *call) == kind).count();
             assert_eq!(count(Some(Failure::RateLimited)), 300);
             assert_eq!(count(Some(Failure::ServerError)), 25);
             assert_eq!(count(Some(Failure::Cut)), 1);
@@ -61,7 +62,8 @@ mod tests {
     fn extremes_and_spread() {
         assert!((0..10_000).all(|call| failure(&Simulation::default(), call).is_none()));
         assert!((0..10_000).all(|call| failure(&settings(10_000, 0, 0), call) == Some(Failure::RateLimited)));
-        let failing: Vec<_> = (0..10_000).filter(|call| failure(&settings(100, 0, 0), *call).is_some()).collect();
+        let failing: Vec<_> =
+            (0..10_000).filter(|call| failure(&settings(100, 0, 0), *call).is_some()).collect();
         assert!(failing.windows(2).all(|pair| pair[1] - pair[0] > 1), "no two in a row at 1 %");
     }
 }

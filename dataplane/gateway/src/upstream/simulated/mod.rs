@@ -75,7 +75,9 @@ pub fn answer(path: &str, body: &[u8], settings: &Simulation, call: u64) -> Simu
             match path {
                 "/chat/completions" => chat::answer(body, cut),
                 "/embeddings" => embeddings::answer(body).map(|body| Inner::Whole(Some(body))),
-                _ => Err(bad_request(404, "The simulated provider has chat completions and embeddings only.")),
+                _ => {
+                    Err(bad_request(404, "The simulated provider has chat completions and embeddings only."))
+                }
             }
         }
     };
@@ -85,7 +87,11 @@ pub fn answer(path: &str, body: &[u8], settings: &Simulation, call: u64) -> Simu
     };
     Simulated {
         status,
-        content_type: if matches!(inner, Inner::Stream(_)) { "text/event-stream" } else { "application/json" },
+        content_type: if matches!(inner, Inner::Stream(_)) {
+            "text/event-stream"
+        } else {
+            "application/json"
+        },
         retry_after: (status == 429).then_some(1),
         first_byte_delay: settings.first_byte_delay,
         body: Pieces { inner, delay: settings.chunk_delay, first: true },

@@ -68,8 +68,10 @@ impl Plan {
 }
 
 fn saying(request: &Request, index: u32, seed: Seed) -> Choice {
-    let mut content = formatted(request).unwrap_or_else(|| text::answer(request, index, seed.part(index.into())));
-    let stop = request.stops().iter().filter(|stop| !stop.is_empty()).filter_map(|stop| content.find(stop)).min();
+    let mut content =
+        formatted(request).unwrap_or_else(|| text::answer(request, index, seed.part(index.into())));
+    let stop =
+        request.stops().iter().filter(|stop| !stop.is_empty()).filter_map(|stop| content.find(stop)).min();
     if let Some(stop) = stop {
         content.truncate(stop);
     }

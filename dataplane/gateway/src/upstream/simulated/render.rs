@@ -13,7 +13,8 @@ const FINGERPRINT: &str = "simulated";
 
 /// The `chat.completion`.
 pub(super) fn whole(plan: &Plan) -> Bytes {
-    let choices: Vec<_> = plan.choices.iter().enumerate().map(|(index, choice)| whole_choice(plan, index, choice)).collect();
+    let choices: Vec<_> =
+        plan.choices.iter().enumerate().map(|(index, choice)| whole_choice(plan, index, choice)).collect();
     let body = json!({
         "id": plan.id, "object": "chat.completion", "created": CREATED, "model": plan.model, "choices": choices,
         "usage": plan.usage(), "service_tier": "default", "system_fingerprint": FINGERPRINT,
@@ -22,7 +23,8 @@ pub(super) fn whole(plan: &Plan) -> Bytes {
 }
 
 fn whole_choice(plan: &Plan, index: usize, choice: &Choice) -> Value {
-    let mut message = json!({"role": "assistant", "content": choice.content, "refusal": null, "annotations": []});
+    let mut message =
+        json!({"role": "assistant", "content": choice.content, "refusal": null, "annotations": []});
     if !choice.calls.is_empty() {
         message["tool_calls"] = choice.calls.iter().map(whole_call).collect();
     }
@@ -141,9 +143,7 @@ impl Events {
                 let more = more(call, called.custom, &called.arguments[byte..end]);
                 Some((plain(json!({"tool_calls": [more]})), At::Arguments { index: call, byte: end }))
             }
-            At::Finish => {
-                Some((self.choice(index, json!({}), json!(choice.finish), Value::Null), At::Over))
-            }
+            At::Finish => Some((self.choice(index, json!({}), json!(choice.finish), Value::Null), At::Over)),
             At::Over => None,
         }
     }

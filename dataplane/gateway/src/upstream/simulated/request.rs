@@ -83,15 +83,21 @@ impl Request {
     }
 
     pub(super) fn images(&self) -> usize {
-        self.messages.iter().map(|message| message.parts().filter(|part| part["type"] == "image_url").count()).sum()
+        self.messages
+            .iter()
+            .map(|message| message.parts().filter(|part| part["type"] == "image_url").count())
+            .sum()
     }
 
     /// Prompt tokens: a token for four bytes, and OpenAI's few around each message.
     pub(super) fn prompt_tokens(&self) -> u64 {
-        let tools = self.tools.as_ref().map_or(0, |tools| tools.iter().map(|tool| tool.to_string().len()).sum());
+        let tools =
+            self.tools.as_ref().map_or(0, |tools| tools.iter().map(|tool| tool.to_string().len()).sum());
         let format = self.response_format.as_ref().map_or(0, |format| format.to_string().len());
-        let calls = |message: &Message| message.tool_calls.as_ref().map_or(0, |calls| calls.to_string().len());
-        let text: usize = self.messages.iter().map(|message| 16 + message.text().len() + calls(message)).sum();
+        let calls =
+            |message: &Message| message.tool_calls.as_ref().map_or(0, |calls| calls.to_string().len());
+        let text: usize =
+            self.messages.iter().map(|message| 16 + message.text().len() + calls(message)).sum();
         (3 + 16 * self.images() + (text + tools + format).div_ceil(4)) as u64
     }
 }

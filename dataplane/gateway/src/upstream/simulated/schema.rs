@@ -72,7 +72,12 @@ impl Maker<'_> {
                 let shallow = branches.iter().find(|branch| !is_null(branch));
                 let deep = branches.iter().find(|branch| is_null(branch) || branch.get("$ref").is_none());
                 let branch = if depth >= ENOUGH { deep.or(shallow) } else { shallow.or(deep) };
-                return Some(Value::Object(merged(self.root, schema, word, branch.map_or(&[], std::slice::from_ref))));
+                return Some(Value::Object(merged(
+                    self.root,
+                    schema,
+                    word,
+                    branch.map_or(&[], std::slice::from_ref),
+                )));
             }
         }
         None
@@ -100,8 +105,13 @@ impl Maker<'_> {
     fn array(&mut self, schema: &Map<String, Value>, name: &str, depth: usize) -> Value {
         let limit = |word: &str| schema.get(word).and_then(Value::as_u64);
         let usual = u64::from(depth < ENOUGH);
-        let count = limit("minItems").unwrap_or(0).max(usual).min(limit("maxItems").unwrap_or(MOST_ITEMS)).min(MOST_ITEMS);
-        let prefix = schema.get("prefixItems").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let count = limit("minItems")
+            .unwrap_or(0)
+            .max(usual)
+            .min(limit("maxItems").unwrap_or(MOST_ITEMS))
+            .min(MOST_ITEMS);
+        let prefix =
+            schema.get("prefixItems").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let items = schema.get("items").cloned().unwrap_or(Value::Bool(true));
         let mut array: Vec<_> = prefix.iter().map(|item| self.value(item, name, depth + 1)).collect();
         let unique = schema.get("uniqueItems") == Some(&Value::Bool(true));

@@ -6,12 +6,12 @@ use super::seed::Seed;
 /// Longest quote of the prompt, in characters.
 const QUOTE: usize = 200;
 
-/// Most words that a prompt may ask for.
+/// Most words that a prompt may ask for, all answers together.
 const MOST_WORDS: usize = 20_000;
 
 const FILLER: [&str; 24] = [
-    "the", "lamp", "turns", "slowly", "over", "quiet", "water", "and", "nobody", "thinks", "while", "these", "words",
-    "are", "counted", "out", "one", "by", "one", "as", "a", "stand-in", "for", "meaning",
+    "the", "lamp", "turns", "slowly", "over", "quiet", "water", "and", "nobody", "thinks", "while", "these",
+    "words", "are", "counted", "out", "one", "by", "one", "as", "a", "stand-in", "for", "meaning",
 ];
 
 /// The text of answer number `choice`.
@@ -32,7 +32,8 @@ pub(super) fn answer(request: &Request, choice: u32, seed: Seed) -> String {
     if images > 0 {
         text.push_str(&format!(" Images that nobody looked at: {images}."));
     }
-    fill(&mut text, wanted_words(&prompt), seed);
+    let most = MOST_WORDS / usize::try_from(n.max(1)).unwrap_or(MOST_WORDS);
+    fill(&mut text, wanted_words(&prompt).min(most), seed);
     text
 }
 
@@ -47,9 +48,11 @@ fn quote(text: &str) -> String {
 
 /// The number before `words` in the prompt: "tell me a story in 500 words".
 fn wanted_words(prompt: &str) -> usize {
-    let words: Vec<_> = prompt.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let wanted = words.windows(2).find(|pair| matches!(pair[1], "words" | "word")).map(|pair| pair[0].parse());
-    wanted.and_then(Result::ok).unwrap_or(0).min(MOST_WORDS)
+    let words: Vec<_> =
+        prompt.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let wanted =
+        words.windows(2).find(|pair| matches!(pair[1], "words" | "word")).map(|pair| pair[0].parse());
+    wanted.and_then(Result::ok).unwrap_or(0)
 }
 
 fn fill(text: &mut String, words: usize, mut seed: Seed) {
@@ -103,7 +106,9 @@ mod tests {
 
     #[test]
     fn tokens_make_up_the_text() {
-        for text in ["", "a", "Simulated answer, no.", "  two  spaces ", "天地玄黄宇宙洪荒 and 😀😀😀", "\n\nx"] {
+        for text in
+            ["", "a", "Simulated answer, no.", "  two  spaces ", "天地玄黄宇宙洪荒 and 😀😀😀", "\n\nx"]
+        {
             let all: Vec<_> = tokens(text).collect();
             assert_eq!(all.concat(), text);
             assert!(all.iter().all(|token| !token.is_empty() && token.len() <= 8), "{all:?}");
@@ -120,6 +125,6 @@ mod tests {
         assert_eq!(wanted_words("Tell me a story in 500 words, please"), 500);
         assert_eq!(wanted_words("words words"), 0);
         assert_eq!(wanted_words("99999999999999999999 words"), 0);
-        assert_eq!(wanted_words("999999 words"), 20_000);
+        assert_eq!(wanted_words("999999 words"), 999_999);
     }
 }

@@ -1,0 +1,81 @@
+//! `check`: every finding, placed, with its fix.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod folder;
+
+use folder::*;
+use smartflow_compile::Severity;
+use smartflow_gateway::check::{Found, Outcome, inspected};
+use std::fs;
+use std::sync::Arc;
+
+fn check(folder: &Folder) -> Outcome {
+    inspected(&folder.path(""), &[], Arc::new(|name| (name == "SET").then(|| "value".to_owned()))).unwrap()
+}
+
+fn find<'a>(outcome: &'a Outcome, reason: &str) -> Vec<&'a Found> {
+    outcome.findings.iter().filter(|f| f.reason == reason).collect()
+}
+
+#[test]
+fn a_good_world_has_no_findings_and_nothing_is_written() {
+    let folder = Folder::new();
+    folder.write("a.yaml", &[provider_with_key("a"), secret("a", "env://SET"), key("k", "")].concat());
+    let outcome = check(&folder);
+    assert_eq!(outcome.findings, []);
+    assert_eq!((outcome.objects, outcome.errors), (3, 0));
+    assert!(!folder.data("").exists(), "no token is made");
+}
+
+#[test]
+fn findings_have_file_line_field_and_fix() {
+    let folder = Folder::new();
+    folder.write("good.yaml", &provider("good"));
+    folder.write("bad.yaml", &[provider("a"), policy("p", "alice", "many")].concat());
+    fs::create_dir(folder.path("sub")).unwrap();
+    folder.write("sub/broken.yaml", "a: [\n");
+    folder.write("missing.yaml", &provider_with_key("b"));
+    let outcome = check(&folder);
+
+    let [wrong] = find(&outcome, "WrongType")[..] else { panic!("{outcome:?}") };
+    assert!(wrong.file.ends_with("world/bad.yaml"), "{}", wrong.file);
+    assert_eq!((wrong.line, wrong.path.as_str()), (Some(16), "spec.limits.requestsPerMinute"));
+    assert_eq!(wrong.object, "Policy default/p");
+    assert!(!wrong.fix.is_empty());
+
+    let [broken] = find(&outcome, "Syntax")[..] else { panic!("{outcome:?}") };
+    assert!(broken.file.ends_with("sub/broken.yaml") && broken.line.is_some());
+
+    // Comes up when objects are put together, and has its line all the same.
+    let [missing] = find(&outcome, "SecretNotFound")[..] else { panic!("{outcome:?}") };
+    assert_eq!((missing.line, missing.severity), (Some(8), Severity::Error));
+    assert_eq!(outcome.errors, 3);
+}
+
+#[test]
+fn the_same_object_in_two_files_is_told_once_for_each() {
+    let folder = Folder::new();
+    folder.write("a.yaml", &provider("p"));
+    folder.write("b.yaml", &provider("p"));
+    let outcome = check(&folder);
+    let files: Vec<_> =
+        find(&outcome, "DuplicateObject").iter().map(|f| f.file.rsplit('/').next().unwrap()).collect();
+    assert_eq!(files, ["a.yaml", "b.yaml"]);
+    assert_eq!(outcome.errors, 2);
+}
+
+#[test]
+fn credentials_need_not_be_here() {
+    let folder = Folder::new();
+    let file = secret("b", "file:///nowhere/vendor.key");
+    folder.write(
+        "a.yaml",
+        &[provider_with_key("a"), secret("a", "env://VENDOR_KEY"), provider_with_key("b"), file].concat(),
+    );
+    let outcome = check(&folder);
+    assert_eq!(outcome.errors, 0, "{:?}", outcome.findings);
+    assert!(
+        outcome.findings.iter().any(|f| f.message.contains("VENDOR_KEY") && f.fix.contains("VENDOR_KEY"))
+    );
+    assert!(outcome.findings.iter().any(|f| f.message.contains("/nowhere/vendor.key") && f.line.is_some()));
+}

@@ -28,11 +28,14 @@ pub enum Feature {
     Plugins,
     /// A list of further models that a reseller may answer with, at their prices and past the key's grants.
     OtherModels,
+    /// An output cap under a name that some servers obey in place of OpenAI's (llama.cpp's `n_predict`, ...): what the
+    /// gateway sets would not hold.
+    OtherCap,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AudioInput,
         Self::AudioOutput,
         Self::ImageOutput,
@@ -45,6 +48,7 @@ impl Feature {
         Self::Prediction,
         Self::Plugins,
         Self::OtherModels,
+        Self::OtherCap,
     ];
 
     /// The request's field that asks for it, for error messages.
@@ -59,6 +63,7 @@ impl Feature {
             Self::Prediction => "prediction",
             Self::Plugins => "plugins",
             Self::OtherModels => "models",
+            Self::OtherCap => "n_predict",
         }
     }
 
@@ -78,6 +83,7 @@ impl Feature {
             Self::Prediction => "predicted output",
             Self::Plugins => "plug-ins",
             Self::OtherModels => "a list of alternative models",
+            Self::OtherCap => "an output cap by another name",
         }
     }
 

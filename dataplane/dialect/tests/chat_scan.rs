@@ -197,6 +197,8 @@ fn billable_features() {
         (with(r#","prediction":{"type":"content","content":"x"}"#), Feature::Prediction),
         (with(r#","plugins":[{"id":"web"}]"#), Feature::Plugins),
         (with(r#","models":["dearer"]"#), Feature::OtherModels),
+        (with(r#","n_predict":-1"#), Feature::OtherCap),
+        (with(r#","max_new_tokens":9,"max_output_tokens":null"#), Feature::OtherCap),
     ] {
         let scan = scan(&body).unwrap();
         assert_eq!(scan.features.iter().collect::<Vec<_>>(), [feature], "{body}");

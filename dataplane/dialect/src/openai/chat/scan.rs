@@ -120,6 +120,9 @@ impl Scan {
             }
             Top::Plugins => self.ask(cursor, key, Feature::Plugins)?,
             Top::Models => self.ask(cursor, key, Feature::OtherModels)?,
+            Top::NPredict | Top::MaxNewTokens | Top::MaxOutputTokens => {
+                self.ask(cursor, key, Feature::OtherCap)?
+            }
             Top::Metadata => {
                 self.metadata = field(cursor, key, |c, k| whole(c, k, param, Kind::Object))?.value
             }

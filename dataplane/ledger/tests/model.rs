@@ -6,23 +6,21 @@
 mod world;
 
 use proptest::prelude::*;
-use smartflow_ledger::Period;
-use world::{Faults, MS, Plan, SECOND, World};
+use smartflow_ledger::{Period, Window};
+use world::{Faults, MS, Plan, SECOND, Truth, World};
 
-/// One purse, one thread: what was billed, what was in flight at a kill, and what is left of each account.
-fn naive_left(world: &World, at: usize) -> Vec<(smartflow_ledger::Window, i64, i64, i64)> {
+/// One purse, one thread: what became of each window's money, and what is left of it.
+fn naive_left(world: &World, at: usize) -> Vec<(Window, Truth, i64)> {
     let truths = world.truth.iter().filter(|((account, _), _)| *account == at);
-    truths
-        .map(|((_, window), t)| {
-            (*window, t.billed, t.in_flight, world.accounts[at].1 - t.billed - t.in_flight)
-        })
-        .collect()
+    let left = |truth: &Truth| world.accounts[at].1 - truth.billed - truth.in_flight;
+    truths.map(|((_, window), truth)| (*window, *truth, left(truth))).collect()
 }
 
 fn books_agree(world: &World, lost: bool) {
     for at in 0..world.accounts.len() {
         let standing = world.standing(at);
-        for (window, billed, in_flight, left) in naive_left(world, at) {
+        for (window, truth, left) in naive_left(world, at) {
+            let (billed, in_flight) = (truth.billed, truth.in_flight);
             let Some(s) = standing.iter().find(|s| s.window == window) else {
                 assert_eq!(
                     billed + in_flight,
@@ -33,9 +31,10 @@ fn books_agree(world: &World, lost: bool) {
             };
             assert_eq!(s.leased, 0, "all pods are closed: nothing is held");
             if lost {
-                // A pod that is gone took unreported spend along: it is inside what was forfeited.
+                // A pod that is gone took unreported spend along: it is inside what was forfeited, but for
+                // what a vendor reported beyond the reservation.
                 assert!(
-                    s.spent <= billed && billed + in_flight <= s.spent + s.forfeited,
+                    s.spent <= billed && billed + in_flight <= s.spent + s.forfeited + truth.beyond,
                     "{s:?} {billed} {in_flight}"
                 );
             } else {

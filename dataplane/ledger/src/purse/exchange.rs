@@ -67,9 +67,9 @@ impl Ledger {
         }
     }
 
-    /// Makes the next batch due when the last is older than the heartbeat (a thirtieth of the lease, at least 100 ms).
+    /// Makes the next batch due when the last is older than the heartbeat (a tenth of the lease, at most 5 s).
     pub(super) fn beat(&self, now: Now) {
-        let every = (self.inner.options.lease_millis / 30).max(100).saturating_mul(MS);
+        let every = (self.inner.options.lease_millis / 10).min(5_000).saturating_mul(MS);
         let mut outbox = lock(&self.inner.outbox);
         outbox.heartbeat |= now.mono.saturating_sub(outbox.last_sent) >= every;
     }

@@ -123,8 +123,10 @@ impl Waiting {
             if state.current.lending {
                 return false;
             }
-            let available = state.current.available;
-            state.waits().turn(now.mono, available)
+            let held = &state.current;
+            let available = held.available;
+            let hope = !held.known || held.reserved > 0 || held.leased_elsewhere > 0;
+            state.waits().turn(now.mono, available, hope)
         };
         let Some(amount) = amount else { return false };
         self.ledger.lend(now, account, amount);

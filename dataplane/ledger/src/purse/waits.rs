@@ -17,6 +17,8 @@ pub(super) struct Waits {
     calls: Vec<Call>,
     next_id: u64,
     turns: u64,
+    /// The time between polls, as last decided.
+    every: u64,
     /// When the last lend was sent.
     asked_at: Option<u64>,
     /// When the last answer to a lend came in, by the time its ask was sent.
@@ -77,8 +79,11 @@ impl Waits {
     }
 
     /// The amount of the call whose turn it is to be asked for, when it is time.
-    pub(super) fn turn(&mut self, mono: u64, available: i64) -> Option<i64> {
-        if self.asked_at.is_some_and(|at| mono < at.saturating_add(POLL)) {
+    ///
+    /// Without `hope` (nobody holds money that could come back) the poll is a quarter as frequent.
+    pub(super) fn turn(&mut self, mono: u64, available: i64, hope: bool) -> Option<i64> {
+        self.every = if hope { POLL } else { 4 * POLL };
+        if self.asked_at.is_some_and(|at| mono < at.saturating_add(self.every)) {
             return None;
         }
         // What cannot be lent for the smallest cannot be lent for any; every other turn goes round, so that large
@@ -94,7 +99,7 @@ impl Waits {
 
     /// When the next poll is due.
     pub(super) fn next_poll(&self, mono: u64) -> u64 {
-        self.asked_at.map_or(mono, |at| at.saturating_add(POLL)).max(mono.saturating_add(MS))
+        self.asked_at.map_or(mono, |at| at.saturating_add(self.every)).max(mono.saturating_add(MS))
     }
 
     pub(super) fn answered(&mut self, sent: u64, ask: &MoneyAsk, answer: &MoneyAnswer) -> Vec<Waker> {

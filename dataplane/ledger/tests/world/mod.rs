@@ -75,7 +75,7 @@ impl Ord for Timed {
 }
 
 /// What really happened with an account's money in a window.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Truth {
     /// Served by the vendor, settled or not.
     pub(crate) served: i64,

@@ -34,7 +34,7 @@ pub use catalog::{Entry, EntryAuth, catalog};
 pub use compiler::{Change, Compiled, Compiler, compile};
 pub use finding::{Condition, Finding, Position, Reason, Severity};
 pub use kind::secret::SecretValue;
-pub use load::{Item, Loaded, load, load_each, locate};
+pub use load::{Item, Loaded, load, load_each, locate, locate_all};
 pub use object::{Kind, Object, ObjectRef};
 pub use report::{ConditionState, Programmed, Report, Serving};
 pub use resources::{Resources, Settings};

@@ -4,6 +4,7 @@ use crate::finding::{Finding, Position};
 use crate::manifest::Manifest;
 use crate::object::{Object, ObjectRef};
 use crate::yaml::{Documents, Tree, check};
+use std::collections::BTreeMap;
 
 /// What a text holds.
 #[derive(Debug, Default)]
@@ -58,6 +59,23 @@ pub fn locate(text: &str, object: &ObjectRef, path: &str) -> Option<Position> {
     let trees = Documents::of(text).map_while(Result::ok);
     let is_it = |tree: &Tree| Manifest::read(tree.value()).is_ok_and(|(m, _)| m.id == *object);
     trees.map(|(tree, _)| tree).find(is_it).map(|tree| tree.locate(path))
+}
+
+/// [`locate`] for many places at once, in one pass over the text; answers are in the order of `places`.
+#[must_use]
+pub fn locate_all(text: &str, places: &[(&ObjectRef, &str)]) -> Vec<Option<Position>> {
+    let mut wanted: BTreeMap<&ObjectRef, Vec<usize>> = BTreeMap::new();
+    for (i, (object, _)) in places.iter().enumerate() {
+        wanted.entry(object).or_default().push(i);
+    }
+    let mut found = vec![None; places.len()];
+    for (tree, _) in Documents::of(text).map_while(Result::ok) {
+        let Ok((manifest, _)) = Manifest::read(tree.value()) else { continue };
+        for i in wanted.remove(&manifest.id).into_iter().flatten() {
+            found[i] = Some(tree.locate(places[i].1));
+        }
+    }
+    found
 }
 
 fn item(tree: &Tree, mut findings: Vec<Finding>) -> Item {

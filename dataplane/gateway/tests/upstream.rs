@@ -1,0 +1,220 @@
+//! Calls to providers over real sockets: TLS with HTTP/1.1 and HTTP/2, trust, the proxy, the address guard, deadlines,
+//! stale connections, cancellation.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod vendor;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use smartflow_gateway::upstream::attempt::{Answer, attempt};
+use smartflow_gateway::upstream::deadline::Deadline;
+use smartflow_gateway::upstream::pool::Pool;
+use smartflow_gateway::upstream::prepared::Network;
+use smartflow_gateway::upstream::proxy::Proxy;
+use smartflow_gateway::upstream::{Unreachable, Upstream, tls};
+use smartflow_snapshot::{Auth, Namespaces, ObjectName, Protocol, Provider, Secret, Timeouts};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use vendor::{Behaviour, Vendor};
+
+fn provider(base_url: &str, ca: Option<&str>) -> Provider {
+    let s = Duration::from_secs;
+    Provider {
+        name: ObjectName::new("default", "vendor"),
+        catalog: "openai-compatible".into(),
+        protocol: Protocol::OpenAi,
+        base_url: base_url.into(),
+        auth: Auth::ApiKey {
+            header: "authorization".into(),
+            prefix: "Bearer ".into(),
+            secret: Secret::new("sk-upstream"),
+        },
+        headers: Box::new([("x-fixed".into(), "yes".into())]),
+        models: Box::default(),
+        timeouts: Timeouts { connect: s(5), first_byte: s(5), idle: s(5), total: s(20) },
+        allow_private: true,
+        ca: ca.map(Into::into),
+        access: Namespaces::All,
+    }
+}
+
+fn pool(provider: Provider, proxy: Option<Proxy>) -> Rc<Pool> {
+    let network = Network { extra: Vec::new(), tls: tls::client(&[], "test").unwrap(), proxy };
+    Pool::new(Arc::new(Upstream::prepare(&Arc::new(provider), &network).unwrap()))
+}
+
+async fn call(pool: &Rc<Pool>) -> Result<Answer, Unreachable> {
+    let mut deadline = Deadline::start(&pool.upstream.provider.timeouts);
+    attempt(pool, "/chat/completions", &HeaderMap::new(), Bytes::from_static(b"{}"), &mut deadline).await
+}
+
+async fn body(mut answer: Answer) -> Bytes {
+    let mut all = Vec::new();
+    while let Some(piece) = poll_fn(|cx| answer.body.poll_data(cx)).await {
+        all.extend_from_slice(&piece.unwrap());
+    }
+    all.into()
+}
+
+fn run<F: Future<Output = ()>>(test: F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        tokio::time::timeout(Duration::from_secs(30), test).await.expect("the test takes too long");
+    });
+}
+
+#[test]
+fn http2_calls_share_a_connection_and_carry_the_credential() {
+    run(async {
+        let vendor = Vendor::tls(Behaviour::Answer, &[b"h2"]).await;
+        let pool = pool(provider(&vendor.url("https"), Some(&vendor.ca)), None);
+        assert_eq!(body(call(&pool).await.unwrap()).await, "{\"ok\":true}");
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            answers.push(call(&pool).await.unwrap());
+        }
+        for answer in answers {
+            assert_eq!(body(answer).await, "{\"ok\":true}");
+        }
+        assert_eq!((vendor.connections(), vendor.requests()), (1, 21));
+        let seen = vendor.last();
+        assert_eq!(seen.uri.path(), "/v1/chat/completions");
+        assert_eq!(seen.version, http::Version::HTTP_2);
+        assert_eq!(seen.headers["authorization"], "Bearer sk-upstream");
+        assert_eq!(seen.headers["x-fixed"], "yes");
+        assert!(seen.headers.get("host").is_none());
+    });
+}
+
+#[test]
+fn http1_over_tls_reuses_its_connection() {
+    run(async {
+        let vendor = Vendor::tls(Behaviour::Answer, &[b"http/1.1"]).await;
+        let pool = pool(provider(&vendor.url("https"), Some(&vendor.ca)), None);
+        for _ in 0..5 {
+            assert_eq!(body(call(&pool).await.unwrap()).await, "{\"ok\":true}");
+        }
+        assert_eq!((vendor.connections(), vendor.requests()), (1, 5));
+    });
+}
+
+#[test]
+fn an_unknown_certificate_is_refused() {
+    run(async {
+        let vendor = Vendor::tls(Behaviour::Answer, &[b"h2"]).await;
+        let pool = pool(provider(&vendor.url("https"), None), None);
+        assert!(matches!(call(&pool).await, Err(Unreachable::Tls { .. })));
+        assert_eq!(vendor.requests(), 0);
+    });
+}
+
+#[test]
+fn private_addresses_need_permission_also_by_name() {
+    run(async {
+        let vendor = Vendor::plain(Behaviour::Answer).await;
+        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+            let url = format!("http://{host}:{}/v1", vendor.port);
+            let guarded = pool(Provider { allow_private: false, ..provider(&url, None) }, None);
+            assert!(matches!(call(&guarded).await, Err(Unreachable::Refused { .. })), "{host}");
+        }
+        assert_eq!(vendor.connections(), 0);
+        assert!(call(&pool(provider(&vendor.url("http"), None), None)).await.is_ok());
+    });
+}
+
+#[test]
+fn a_redirect_is_an_answer_and_not_followed() {
+    run(async {
+        let vendor = Vendor::plain(Behaviour::Redirect).await;
+        let pool = pool(provider(&vendor.url("http"), None), None);
+        assert_eq!(call(&pool).await.unwrap().status, 302);
+        assert_eq!(vendor.requests(), 1);
+    });
+}
+
+#[test]
+fn https_goes_through_the_proxy_and_exempt_hosts_do_not() {
+    run(async {
+        let vendor = Vendor::tls(Behaviour::Answer, &[b"h2"]).await;
+        let proxy = vendor::proxy().await;
+        let setting = format!("http://user:secret@127.0.0.1:{}", proxy.port);
+        let through = Proxy::parse(Some(&setting), "").unwrap();
+        let tunnelled = pool(provider(&vendor.url("https"), Some(&vendor.ca)), through);
+        assert_eq!(body(call(&tunnelled).await.unwrap()).await, "{\"ok\":true}");
+        assert_eq!(proxy.asked(), vec![format!("CONNECT localhost:{} Basic dXNlcjpzZWNyZXQ=", vendor.port)]);
+        let exempt = Proxy::parse(Some(&setting), "localhost").unwrap();
+        let direct = pool(provider(&vendor.url("https"), Some(&vendor.ca)), exempt);
+        assert!(call(&direct).await.is_ok());
+        assert_eq!(proxy.asked().len(), 1);
+    });
+}
+
+#[test]
+fn a_proxy_that_refuses_is_named() {
+    run(async {
+        let vendor = Vendor::tls(Behaviour::Answer, &[b"h2"]).await;
+        let proxy = vendor::refusing_proxy().await;
+        let setting = format!("http://127.0.0.1:{}", proxy.port);
+        let through = Proxy::parse(Some(&setting), "").unwrap();
+        let pool = pool(provider(&vendor.url("https"), Some(&vendor.ca)), through);
+        match call(&pool).await {
+            Err(Unreachable::Proxy { answer, .. }) => assert!(answer.contains("403"), "{answer}"),
+            other => panic!("{:?}", other.err()),
+        }
+    });
+}
+
+#[test]
+fn silence_before_and_within_an_answer_ends_at_its_deadline() {
+    run(async {
+        let short = |p: Provider| Provider {
+            timeouts: Timeouts { first_byte: Duration::from_millis(80), ..p.timeouts },
+            ..p
+        };
+        let mute = Vendor::plain(Behaviour::Mute).await;
+        let silent = pool(short(provider(&mute.url("http"), None)), None);
+        let Err(Unreachable::Timeout { step, .. }) = call(&silent).await else { panic!("no timeout") };
+        assert_eq!(step, "first byte");
+        let stalls = Vendor::plain(Behaviour::Stall).await;
+        let stalling = pool(provider(&stalls.url("http"), None), None);
+        let mut deadline = Deadline::start(&stalling.upstream.provider.timeouts);
+        let answer = attempt(&stalling, "/x", &HeaderMap::new(), Bytes::new(), &mut deadline).await;
+        let mut answer = answer.unwrap();
+        deadline.phase("idle", Duration::from_millis(80));
+        let first = deadline.guard(poll_fn(|cx| answer.body.poll_data(cx))).await.unwrap();
+        assert_eq!(first.unwrap().unwrap(), "data");
+        let next = deadline.guard(poll_fn(|cx| answer.body.poll_data(cx))).await;
+        assert!(matches!(next, Err(Unreachable::Timeout { step: "idle", .. })));
+    });
+}
+
+#[test]
+fn a_connection_that_the_provider_closed_is_replaced() {
+    run(async {
+        let vendor = Vendor::plain(Behaviour::CloseAfterEach).await;
+        let pool = pool(provider(&vendor.url("http"), None), None);
+        for _ in 0..5 {
+            assert_eq!(body(call(&pool).await.unwrap()).await, "{\"ok\":true}");
+        }
+        assert_eq!((vendor.connections(), vendor.requests()), (5, 5));
+    });
+}
+
+#[test]
+fn an_answer_that_is_dropped_tells_the_provider_to_stop() {
+    run(async {
+        for alpn in [&b"h2"[..], b"http/1.1"] {
+            let vendor = Vendor::tls(Behaviour::Endless, &[alpn]).await;
+            let pool = pool(provider(&vendor.url("https"), Some(&vendor.ca)), None);
+            let mut answer = call(&pool).await.unwrap();
+            assert!(poll_fn(|cx| answer.body.poll_data(cx)).await.unwrap().is_ok());
+            drop(answer);
+            tokio::time::timeout(Duration::from_secs(1), vendor.stopped())
+                .await
+                .expect("still sending after 1 s");
+        }
+    });
+}

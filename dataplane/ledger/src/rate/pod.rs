@@ -238,6 +238,7 @@ impl PodRates {
         let mut over = actual - taken.units.tokens;
         self.pace.1.count(over);
         over = self.leases.eat(over);
+        self.free.tokens = self.free.tokens.saturating_sub(over);
         if over > 0 {
             let slot = self.leases.slot_at(now).0;
             let row = self.rows.open(now, slot);
@@ -252,10 +253,17 @@ impl PodRates {
     }
 
     fn put_back(&mut self, row: u32, units: Pair) {
-        if units != Pair::default() {
-            self.leases.put_back(row, units, &mut self.rows);
-            self.refused = Default::default();
+        if units == Pair::default() {
+            return;
         }
+        // Where the lender had nothing left, more than the limit may be counted already: it must see what comes back.
+        let spare = |units: u32, free: u32| units == 0 || free > 0;
+        if spare(units.requests, self.free.requests) && spare(units.tokens, self.free.tokens) {
+            self.leases.put_back(row, units, &mut self.rows);
+        } else {
+            self.rows.back(row, units);
+        }
+        self.refused = Default::default();
     }
 
     /// A call is no longer in flight.

@@ -145,7 +145,7 @@ fn what_is_deleted_is_gone_at_once() {
     folder.write("keys.yaml", &key("two", ""));
     source.until("one key less", |w| w.snapshot.keys_by_name.len() == 1);
     folder.remove("keys.yaml");
-    source.until("no key", |w| w.snapshot.keys_by_name.len() == 0);
+    source.until("no key", |w| w.snapshot.keys_by_name.is_empty());
     folder.remove("a.yaml");
     source.until("no report of what is gone", |w| w.faulty.is_empty());
 }

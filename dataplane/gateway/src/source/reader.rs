@@ -40,6 +40,8 @@ struct Declared {
 }
 
 type Batch = BTreeMap<Arc<str>, Declared>;
+/// One object as several files declare it.
+type Copies = Vec<(Arc<str>, Object)>;
 
 impl Reader {
     /// Nothing read yet.
@@ -147,8 +149,7 @@ impl Reader {
     fn settle(&mut self, batch: Batch, removed: BTreeSet<Arc<str>>) -> Vec<Change> {
         let reread: BTreeSet<Arc<str>> = batch.keys().cloned().chain(removed.iter().cloned()).collect();
         let mut gone = self.inventory.release(&reread);
-        let (mut copies, mut texts): (BTreeMap<ObjectRef, Vec<(Arc<str>, Object)>>, _) =
-            (BTreeMap::new(), BTreeMap::new());
+        let (mut copies, mut texts) = (BTreeMap::<ObjectRef, Copies>::new(), BTreeMap::new());
         for file in &reread {
             self.credentials.forget(file);
         }
@@ -187,7 +188,7 @@ impl Reader {
     fn one_of(
         &mut self,
         id: &ObjectRef,
-        mut copies: Vec<(Arc<str>, Object)>,
+        mut copies: Copies,
         texts: &BTreeMap<Arc<str>, Zeroizing<String>>,
     ) -> Option<Object> {
         let files = self.inventory.files_of(id);

@@ -1,5 +1,5 @@
 //! A folder of resources with a source that follows it, for tests.
-#![allow(dead_code)] // Each test file uses its part.
+#![allow(dead_code, unreachable_pub)] // Each test file uses its part.
 
 use smartflow_compile::{Finding, Kind, ObjectRef, Reason, Serving};
 use smartflow_gateway::source::{Environment, Files, Options, Stop, World};

@@ -98,7 +98,6 @@ async fn connection(stream: tokio::net::TcpStream, worker: Rc<Worker>) {
             .header_read_timeout(patience)
             .max_buf_size(LONGEST_HEAD * 2)
             .max_header_size(LONGEST_HEAD)
-            .pipeline_flush(true)
             .serve_connection(io, service)
     );
     let mut begun = std::pin::pin!(drain.begun());

@@ -8,7 +8,7 @@ use crate::identity::Caller;
 use crate::pipeline::Endpoint;
 use crate::routing::Route;
 use crate::telemetry::emit;
-use crate::telemetry::event::PolicyViolated;
+use crate::telemetry::event::{PolicyViolated, SoftLimitReached};
 use crate::telemetry::trace::trace_id;
 use crate::telemetry::usage::{Outcome, UsageLine};
 use crate::worker::Worker;
@@ -86,6 +86,7 @@ pub struct Exchange {
     /// stream is at the pace of provider and caller.
     answered: Option<(Instant, Duration)>,
     would_block: Vec<ObjectName>,
+    above_soft_limit: bool,
     finished: bool,
 }
 
@@ -111,6 +112,7 @@ impl Exchange {
             upstream: Duration::ZERO,
             answered: None,
             would_block: Vec::new(),
+            above_soft_limit: false,
             finished: false,
         }
     }
@@ -202,7 +204,15 @@ impl Exchange {
             if estimated && hold.is_bounded() {
                 cost = if matches!(end.bill, Bill::Held) { hold.held() } else { cost.min(hold.held()) };
             }
-            hold.settle(now, cost, usage.input.saturating_add(usage.output));
+            let tokens = usage.input.saturating_add(usage.output);
+            let (reached, above) = hold.settle(&self.worker.shared.ledger, now, cost, tokens);
+            self.above_soft_limit = above;
+            for budget in reached {
+                emit(
+                    &self.worker.shared.metrics,
+                    SoftLimitReached { key: &self.caller.key.name, budget: &budget },
+                );
+            }
         } else if matches!(end.bill, Bill::Nothing) {
             cost = 0;
         }
@@ -280,6 +290,7 @@ impl Exchange {
             first_byte_us: self.answered.map_or(0, |(at, _)| micros(at - self.call.started)),
             overhead_us: micros(self.overhead(latency)),
             would_block,
+            above_soft_limit: self.above_soft_limit,
         });
     }
 }

@@ -32,6 +32,8 @@ pub struct Leg {
     pub whose: Box<str>,
     /// What happens when little is left.
     pub when_short: WhenShort,
+    /// Share of the limit, in percent, at which its administrator wants to hear of it.
+    pub soft_percent: Option<u8>,
 }
 
 /// Accounts and rates that are taken all or none.
@@ -54,6 +56,16 @@ impl Room {
     #[must_use]
     pub fn left(&self, ledger: &Ledger, unit: Unit, now: Now) -> Option<i64> {
         self.legs.iter().filter(|l| l.unit == unit).map(|l| ledger.left(now, &l.account)).min()
+    }
+
+    /// Accounts that are at or above their soft limit.
+    pub fn above_soft<'a>(&'a self, ledger: &'a Ledger, now: Now) -> impl Iterator<Item = &'a Leg> {
+        self.legs.iter().filter(move |leg| {
+            leg.soft_percent.is_some_and(|percent| {
+                let view = ledger.view(now, &leg.account);
+                i128::from(view.spent) * 100 >= i128::from(view.limit) * i128::from(percent)
+            })
+        })
     }
 
     /// True when any budget rather refuses than shortens.
@@ -206,6 +218,7 @@ impl Making {
             unit: Unit::Money,
             whose: format!("The budget of {}", owner.whose).into(),
             when_short: budget.when_short,
+            soft_percent: budget.soft_limit_percent,
         });
         Ok(())
     }
@@ -237,6 +250,7 @@ impl Making {
                 unit: Unit::Tokens,
                 whose: format!("The daily token limit of {}", owner.whose).into(),
                 when_short: WhenShort::Shorten,
+                soft_percent: None,
             });
         }
         Ok(())

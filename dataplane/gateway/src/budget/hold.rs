@@ -93,7 +93,8 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
             return Err(fault);
         }
     };
-    let (input, output) = (wish.input_bound, plan.map_or(0, |p| p.output));
+    let window = route.model.context_window.map_or(u64::MAX, u64::from);
+    let (input, output) = (wish.input_bound.min(window), plan.map_or(0, |p| p.output));
     let mut hold = Hold {
         route: route.clone(),
         money: None,
@@ -374,8 +375,21 @@ impl Hold {
         Usage { input: self.input, output: self.output, ..Usage::default() }
     }
 
-    /// Bills `cost` nano-USD and `tokens`, and gives the rest back.
-    pub fn settle(self, now: Now, cost: i64, tokens: u64) {
+    /// Bills `cost` nano-USD and `tokens`, and gives the rest back. Returns the budgets that this brought to their
+    /// soft limit, and whether any is at or above it.
+    pub fn settle(self, ledger: &Ledger, now: Now, cost: i64, tokens: u64) -> (Vec<Box<str>>, bool) {
+        let route = self.route.clone();
+        let above = || -> Vec<Box<str>> {
+            route.guards.enforced.above_soft(ledger, now).map(|leg| leg.whose.clone()).collect()
+        };
+        let before = above();
+        self.bill(now, cost, tokens);
+        let after = above();
+        let any = !after.is_empty();
+        (after.into_iter().filter(|leg| !before.contains(leg)).collect(), any)
+    }
+
+    fn bill(self, now: Now, cost: i64, tokens: u64) {
         let count = i64::try_from(tokens).unwrap_or(i64::MAX);
         let bill = |room: &Room| -> Vec<i64> {
             room.legs.iter().map(|l| if l.unit == Unit::Money { cost } else { count }).collect()

@@ -58,6 +58,9 @@ pub struct Short {
 /// # Errors
 /// [`Short`] when not even the smallest useful answer fits.
 pub fn plan(wish: &Wish, model: &Model, price: &Dearest, left: i64, short: WhenShort) -> Result<Plan, Short> {
+    // A prompt that does not fit into the model is refused by the provider, and free.
+    let window = model.context_window.map_or(u64::MAX, u64::from);
+    let wish = &Wish { input_bound: wish.input_bound.min(window), ..*wish };
     let fits = |needed: i64| if needed <= left { Ok(()) } else { Err(Short { needed }) };
     if wish.embeds {
         let first = price.of_tokens(wish.input_bound, 0);
@@ -65,7 +68,7 @@ pub fn plan(wish: &Wish, model: &Model, price: &Dearest, left: i64, short: WhenS
         return Ok(Plan { cap: None, lowered: false, first, output: 0, sliced: false, as_stream: false });
     }
     let n = wish.n.max(1);
-    let full = wish.cap.unwrap_or_else(|| model.max_output.map_or(UNKNOWN_CAP, u64::from));
+    let full = wish.cap.unwrap_or_else(|| model.max_output.map_or(UNKNOWN_CAP, u64::from).min(window));
     let at = |cap: u64| price.of_tokens(wish.input_bound, cap.saturating_mul(n));
     let whole = |cap: u64, lowered: bool| Plan {
         cap: Some(cap),
@@ -212,6 +215,16 @@ mod tests {
         let m = model(Some(1000), false);
         let four = Wish { n: 4, ..wish(false, Some(100)) };
         assert_eq!(planned(four, &m, USD, WhenShort::Shorten).unwrap().first, 2_500_000 + 4_000_000);
+    }
+
+    #[test]
+    fn a_prompt_never_costs_more_than_the_window_holds() {
+        let small = Model { context_window: Some(2000), ..model(None, false) };
+        let long = Wish { input_bound: 1_000_000, ..wish(false, Some(100)) };
+        let p = planned(long, &small, USD, WhenShort::Shorten).unwrap();
+        assert_eq!(p.first, 2000 * 2500 + 1_000_000);
+        let p = planned(wish(true, None), &small, USD, WhenShort::Shorten).unwrap();
+        assert_eq!(p.cap, Some(2000), "no answer is longer than the window");
     }
 
     #[test]

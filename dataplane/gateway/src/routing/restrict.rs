@@ -59,3 +59,141 @@ fn denies(access: &Access, owner: Option<&Owner>, written: &str, model: &Model) 
         && (access.allow_models.0.is_empty() || access.allow_models.allows(&model.name));
     denied || !allowed
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use smartflow_snapshot::{Auth, Grant, Grants, Namespaces, Price, Protocol, Targets, Timeouts};
+    use std::time::Duration;
+
+    fn model() -> Model {
+        Model {
+            name: "gpt".into(),
+            upstream_name: "gpt".into(),
+            aliases: Box::new(["alias".into()]),
+            price: Price::default(),
+            context_window: None,
+            max_output: None,
+            hidden_output: false,
+            image_tokens: None,
+            embedding: false,
+            legacy_max_tokens: false,
+        }
+    }
+
+    fn provider() -> Provider {
+        let s = Duration::from_secs(1);
+        Provider {
+            name: ObjectName::new("default", "vendor"),
+            catalog: "openai".into(),
+            protocol: Protocol::OpenAi,
+            base_url: "".into(),
+            auth: Auth::None,
+            headers: Box::default(),
+            models: Box::default(),
+            timeouts: Timeouts { connect: s, first_byte: s, idle: s, total: s },
+            allow_private: false,
+            ca: None,
+            access: Namespaces::All,
+        }
+    }
+
+    fn key(groups: &[&str]) -> Key {
+        let groups: Vec<Box<str>> = groups.iter().map(|g| (*g).into()).collect();
+        let owner = Owner { user: Some("alice".into()), groups: groups.into(), ..Owner::default() };
+        Key {
+            name: ObjectName::new("default", "alice"),
+            token: None,
+            owner: Some(Box::new(owner)),
+            models: Grants(Arc::new([Grant::All])),
+            budget: None,
+            limits: None,
+            disabled: false,
+            expires_at: None,
+            parents: Box::default(),
+        }
+    }
+
+    fn policy(name: &str, enforcement: Enforcement, effect: Effect, targets: Targets) -> Arc<Policy> {
+        Arc::new(Policy { name: ObjectName::new("default", name), targets, enforcement, effect })
+    }
+
+    fn access(access: Access) -> Effect {
+        Effect::Restrict { limits: None, budget: None, access: Some(Box::new(access)) }
+    }
+
+    fn grants(list: &[&str]) -> Grants {
+        Grants(list.iter().map(|g| Grant::parse(g)).collect())
+    }
+
+    fn blocked(effect: Effect, groups: &[&str], written: &str) -> bool {
+        let policies = [policy("p", Enforcement::Enforce, effect, Targets::default())];
+        restrictions(&policies, &key(groups), written, &provider(), &model()).blocked.is_some()
+    }
+
+    #[test]
+    fn denials_win_over_allowances() {
+        let both = || {
+            access(Access {
+                allow_groups: Box::new(["staff".into()]),
+                deny_groups: Box::new(["interns".into()]),
+                ..Access::default()
+            })
+        };
+        assert!(!blocked(both(), &["staff"], "gpt"));
+        assert!(blocked(both(), &["staff", "interns"], "gpt"));
+        assert!(blocked(both(), &[], "gpt"), "an allow list that is there must match");
+    }
+
+    #[test]
+    fn a_model_is_denied_under_all_its_names() {
+        for written in ["gpt", "alias", "vendor/gpt"] {
+            assert!(blocked(
+                access(Access { deny_models: grants(&["gpt"]), ..Access::default() }),
+                &[],
+                written
+            ));
+            assert!(blocked(
+                access(Access { allow_models: grants(&["other*"]), ..Access::default() }),
+                &[],
+                written
+            ));
+            assert!(!blocked(
+                access(Access { allow_models: grants(&["g*"]), ..Access::default() }),
+                &[],
+                written
+            ));
+        }
+        assert!(blocked(
+            access(Access { deny_models: grants(&["alias"]), ..Access::default() }),
+            &[],
+            "alias"
+        ));
+    }
+
+    #[test]
+    fn dry_run_tells_and_does_not_block() {
+        let deny = || access(Access { deny_models: grants(&["*"]), ..Access::default() });
+        let policies = [
+            policy("dry", Enforcement::DryRun, deny(), Targets::default()),
+            policy(
+                "other",
+                Enforcement::Enforce,
+                deny(),
+                Targets { users: Box::new(["bob".into()]), ..Targets::default() },
+            ),
+        ];
+        let all = restrictions(&policies, &key(&[]), "gpt", &provider(), &model());
+        assert_eq!((all.blocked, all.would_block.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_understood_blocks_what_it_targets() {
+        let closed = || Effect::Closed { reason: "typo".into() };
+        assert!(blocked(closed(), &[], "gpt"));
+        let elsewhere = Targets { models: grants(&["other"]), ..Targets::default() };
+        let policies = [policy("p", Enforcement::Enforce, closed(), elsewhere)];
+        assert!(restrictions(&policies, &key(&[]), "gpt", &provider(), &model()).blocked.is_none());
+    }
+}

@@ -126,3 +126,18 @@ impl Event for PolicyViolated<'_> {
         metrics.violations.get_or_create(&labels).inc();
     }
 }
+
+/// A call brought a budget to its soft limit.
+pub struct SoftLimitReached<'a> {
+    /// The key that called.
+    pub key: &'a smartflow_snapshot::ObjectName,
+    /// Whose budget, in words.
+    pub budget: &'a str,
+}
+
+impl Event for SoftLimitReached<'_> {
+    fn emit(self, metrics: &Metrics) {
+        metrics.soft_limits.inc();
+        tracing::warn!(key = %self.key, budget = self.budget, "a budget came to its soft limit");
+    }
+}

@@ -96,6 +96,8 @@ pub struct Metrics {
     pub refused: Family<RefusalLabels, Counter>,
     /// Calls that a policy blocked, or would have in dry run.
     pub violations: Family<PolicyLabels, Counter>,
+    /// Budgets that came to their soft limit.
+    pub soft_limits: Counter,
     /// Calls in flight.
     pub in_flight: Gauge,
     /// Open connections of callers.
@@ -134,6 +136,7 @@ impl Default for Metrics {
             cost: Family::default(),
             refused: Family::default(),
             violations: Family::default(),
+            soft_limits: Counter::default(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             findings: Family::default(),
@@ -184,6 +187,7 @@ impl Metrics {
             "Calls that a policy blocked, or would have in dry run",
             self.violations.clone(),
         );
+        r.register("budget_soft_limits", "Budgets that came to their soft limit", self.soft_limits.clone());
         r.register("in_flight", "Calls in flight", self.in_flight.clone());
         r.register("connections", "Open connections of callers", self.connections.clone());
         r.register("findings", "Findings over all resources", self.findings.clone());

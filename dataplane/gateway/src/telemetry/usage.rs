@@ -114,6 +114,9 @@ pub struct UsageLine {
     /// Policies in dry run that would have blocked the call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub would_block: Vec<ObjectName>,
+    /// A budget of the call is at or above its soft limit.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub above_soft_limit: bool,
 }
 
 fn key<S: Serializer>(key: &Arc<Key>, s: S) -> Result<S::Ok, S::Error> {

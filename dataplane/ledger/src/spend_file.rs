@@ -325,8 +325,8 @@ mod tests {
         let slots: Vec<_> = (0..600).map(|n| file.take(AccountId(n), DAY).unwrap()).collect();
         slots[555].write(&totals, 4);
         slots[555].write_closed_total(6);
+        // `file` is still open: nothing was flushed or closed on the way.
         let path = file.path().to_owned();
-        std::mem::forget(file);
         let dead = DeadFile::read(&path).unwrap();
         assert_eq!((dead.incarnation, dead.pod, dead.closed), (Incarnation(7), PodId(9), 0));
         assert_eq!((dead.rows.len(), dead.damaged), (600, 0));

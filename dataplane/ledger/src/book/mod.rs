@@ -251,7 +251,8 @@ impl Entry {
         if let Some(at) = self.pages.iter().position(|page| page.window == window) {
             return (Some(at), state);
         }
-        if let Some(page) = self.pages.iter().find(|page| page.window.overlaps(&window)) {
+        let standing = |page: &&Page| page.window.end > wall && page.window.overlaps(&window);
+        if let Some(page) = self.pages.iter().find(standing) {
             return (None, WindowState::Overlaps(page.window));
         }
         if state == WindowState::Early || window.start >= window.end {

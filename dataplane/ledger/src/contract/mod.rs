@@ -51,6 +51,7 @@ const RULES: &[(&str, Check)] = &[
     ("L3 reports to a window that ended 48 h ago are not taken", windows::too_late),
     ("L3 the next window is lent from a minute ahead, not earlier", windows::ahead),
     ("L3 a stored window holds until its end", windows::overlapping),
+    ("L3 an ended window stands in nobody's way", windows::overlapping_ended),
     ("L3 windows do not share money", windows::separate),
     ("L4 the newest limit holds", limits::newest),
     ("L4 a lowered limit lends nothing until enough is free", limits::lowered),

@@ -49,6 +49,18 @@ pub(super) fn overlapping(talk: &mut Talk) -> Result<(), String> {
     expect("G in a window that overlaps", answer.granted, 0)
 }
 
+pub(super) fn overlapping_ended(talk: &mut Talk) -> Result<(), String> {
+    let today = talk.today;
+    talk.today = Window { start: talk.wall() - 3 * HOUR, end: talk.wall() - HOUR / 2 };
+    let report = talk.report(A, totals(100, 60, 40, 0));
+    talk.say(report)?;
+    talk.today = today;
+    let ask = talk.lend(A, Totals::default(), 1_000);
+    let answer = talk.say(ask)?;
+    expect("state", answer.state, WindowState::Open)?;
+    expect("G", answer.granted, 1_000)
+}
+
 pub(super) fn separate(talk: &mut Talk) -> Result<(), String> {
     let today = Window { end: talk.wall() + 30_000, ..talk.today };
     let tomorrow = Window { start: today.end, end: today.end + HOUR };

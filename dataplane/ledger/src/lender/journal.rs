@@ -230,3 +230,36 @@ fn whole(raw: &[u8]) -> Option<Frame> {
     let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
     (sum == crc32(body)).then(|| serde_json::from_slice(body).ok())?
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_is_written_before_anything_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (mut journal, ..) = Journal::open(&path).unwrap();
+        let frame = |wall| Frame { wall, ..Frame::default() };
+        journal.append(&frame(1)).unwrap();
+        let good = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
+        assert!(matches!(journal.append(&frame(2)), Err(JournalError::Io { .. })));
+        assert!(matches!(journal.settle(), Err(JournalError::Io { .. })), "still owed");
+        journal.file = good;
+        journal.append(&frame(3)).unwrap();
+        let (_, frames, finding) = Journal::open(&path).unwrap();
+        assert_eq!(frames.iter().map(|frame| frame.wall).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(finding, None);
+    }
+
+    #[test]
+    fn a_newer_format_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (mut journal, ..) = Journal::open(&path).unwrap();
+        let opened = Some(Opened { version: VERSION + 1, generation: 1, epoch: 1 });
+        journal.append(&Frame { opened, ..Frame::default() }).unwrap();
+        assert!(matches!(Journal::open(&path), Err(JournalError::Newer { version: 2, .. })));
+    }
+}

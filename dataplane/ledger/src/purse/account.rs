@@ -2,7 +2,10 @@
 
 use std::{
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Waker,
 };
 
@@ -29,6 +32,8 @@ const IN_USE: u64 = 10 * SECOND;
 pub struct Account {
     id: AccountId,
     calendar: Calendar,
+    /// It was locked since the last sweep, so there may be something to do.
+    stirred: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -63,7 +68,7 @@ impl Account {
     pub(super) fn new(id: AccountId, calendar: Calendar, limit: i64, revision: Revision, wall: i64) -> Self {
         let current = Holding::new(calendar.at(wall));
         let state = State { limit, revision, used_at: 0, current, side: None, disabled: false };
-        Self { id, calendar, state: Mutex::new(state) }
+        Self { id, calendar, stirred: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// Its id.
@@ -72,16 +77,38 @@ impl Account {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // Before the lock, so that a sweep that holds it now looks again later.
+        self.stirred.store(true, Ordering::Relaxed);
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Locked, and in the window that `wall` lies in.
     pub(super) fn lock_at(&self, wall: i64) -> MutexGuard<'_, State> {
-        let mut state = self.lock();
+        self.in_window(self.lock(), wall)
+    }
+
+    /// The same for the sweep, which stirs nothing itself.
+    pub(super) fn lock_quietly_at(&self, wall: i64) -> MutexGuard<'_, State> {
+        self.in_window(self.state.lock().unwrap_or_else(PoisonError::into_inner), wall)
+    }
+
+    fn in_window<'a>(&self, mut state: MutexGuard<'a, State>, wall: i64) -> MutexGuard<'a, State> {
         if wall >= state.current.window.end {
             state.roll(&self.calendar, wall);
         }
         state
+    }
+
+    /// Whether it was locked since the last call; asked by the sweep, which passes over the others.
+    pub(super) fn was_stirred(&self) -> bool {
+        self.stirred.load(Ordering::Relaxed) && self.stirred.swap(false, Ordering::Relaxed)
+    }
+
+    /// An account in use is looked at again, so that its next window is lent ahead.
+    pub(super) fn stir_if_in_use(&self, state: &State, mono: u64) {
+        if state.used_at > 0 && mono.saturating_sub(state.used_at) < IN_USE {
+            self.stirred.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn sender(&self, who: Identity, limit: i64, revision: Revision) -> Sender {

@@ -161,10 +161,11 @@ impl Ledger {
         self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
-    /// The accounts of one shard.
-    fn shard_accounts(&self, shard: usize) -> Vec<Arc<Account>> {
+    /// Those accounts of one shard that are wanted.
+    fn shard_accounts(&self, shard: usize, wanted: impl Fn(&Account) -> bool) -> Vec<Arc<Account>> {
         let shard = &self.inner.shards[shard % SHARDS];
-        shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+        shard.values().filter(|account| wanted(account)).cloned().collect()
     }
 
     /// Gives the account a record in the spend file; whether it has one now.

@@ -179,7 +179,7 @@ impl Ledger {
     /// The ledger lost data (L5, L14): every row that this pod knows of is sent again.
     pub(super) fn say_all_again(&self) {
         for shard in 0..super::SHARDS {
-            for account in self.shard_accounts(shard) {
+            for account in self.shard_accounts(shard, |_| true) {
                 let mut state = account.lock();
                 state.all().filter(|holding| holding.slot.is_some()).for_each(|holding| holding.dirty = true);
             }

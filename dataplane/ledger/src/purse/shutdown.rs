@@ -14,7 +14,7 @@ impl Ledger {
         let mut open = 0;
         let mut in_flight = 0;
         for shard in 0..SHARDS {
-            for some in self.shard_accounts(shard).chunks(256) {
+            for some in self.shard_accounts(shard, |_| true).chunks(256) {
                 // First what is unsaid, which also tells the lender's G; then the closing itself.
                 for _ in 0..if self.inner.local { 2 } else { 1 } {
                     let build = || some.iter().flat_map(|account| self.close_one(now, account)).collect();

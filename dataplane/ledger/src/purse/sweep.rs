@@ -10,6 +10,8 @@ use crate::{
 
 /// A tick looks at a quarter of the accounts when ticks come at least this often, so that each is seen once a second.
 const OFTEN: u64 = 250 * MS;
+/// Ticks between two sweeps over all accounts.
+const FULL_SWEEP: u64 = 300;
 
 impl Ledger {
     /// To be called about every 200 ms: reports what was spent (each account at most once a second), returns surplus,
@@ -18,9 +20,13 @@ impl Ledger {
         let since = now.mono.saturating_sub(self.last_now().mono);
         self.remember_now(now);
         let part = if since <= OFTEN { SHARDS / 4 } else { SHARDS };
-        let first = self.inner.swept.fetch_add(1, Ordering::Relaxed);
-        let first = usize::try_from(first % 4).unwrap_or(0) * (SHARDS / 4);
-        let accounts: Vec<_> = (first..first + part).flat_map(|shard| self.shard_accounts(shard)).collect();
+        let round = self.inner.swept.fetch_add(1, Ordering::Relaxed);
+        let first = if part < SHARDS { usize::try_from(round % 4).unwrap_or(0) * part } else { 0 };
+        // Once a minute also those that nobody has touched: what they hold of an ended window goes back.
+        let all = round % FULL_SWEEP < 4;
+        let wanted = |account: &Account| account.was_stirred() || all;
+        let accounts: Vec<_> =
+            (first..first + part).flat_map(|shard| self.shard_accounts(shard, wanted)).collect();
         self.sweep(now, &accounts);
         lock(&self.inner.spend).purge(self.wall(now));
         if !self.inner.local {
@@ -50,7 +56,7 @@ impl Ledger {
     }
 
     fn sweep_one(&self, now: Now, account: &Account) -> Vec<MoneyAsk> {
-        let mut state = account.lock_at(self.wall(now));
+        let mut state = account.lock_quietly_at(self.wall(now));
         state.current.give_back_surplus();
         if state.waits_if_any().is_some() {
             state.waits().tidy(now.mono);
@@ -68,6 +74,7 @@ impl Ledger {
                 asks.push(holding.ask(from, holding.last_reservation, None, last_word));
             }
         }
+        account.stir_if_in_use(&state, now.mono);
         drop(state);
         let mut spend = lock(&self.inner.spend);
         gone.into_iter().for_each(|(slot, end)| spend.keep(slot, end));
@@ -78,13 +85,13 @@ impl Ledger {
     fn lend_ahead(&self, now: Now, account: &Account) {
         let wall = self.wall(now);
         let window = {
-            let state = account.lock_at(wall);
+            let state = account.lock_quietly_at(wall);
             account.next_window(&state, now.mono, wall)
         };
         let Some(window) = window else { return };
         let Ok(slot) = lock(&self.inner.spend).take(account.id(), window) else { return };
         let build = || {
-            let mut state = account.lock_at(wall);
+            let mut state = account.lock_quietly_at(wall);
             if account.next_window(&state, now.mono, wall) != Some(window) {
                 drop(state);
                 lock(&self.inner.spend).give(slot);

@@ -111,7 +111,10 @@ impl SecondLender {
     fn window(&self, account: &Account, ask: &MoneyAsk, wall: i64) -> (bool, WindowState) {
         let window = ask.window;
         let kept = account.rows.keys().any(|(known, _)| *known == window);
-        let other = account.rows.keys().find(|(known, _)| *known != window && known.overlaps(&window));
+        let other = account
+            .rows
+            .keys()
+            .find(|(known, _)| *known != window && known.end > wall && known.overlaps(&window));
         if wall >= window.end + 48 * 3_600_000 && !self.has(Fault::TakesReportsForEver) {
             (false, WindowState::Ended)
         } else if let Some((known, _)) = other.filter(|_| !kept && !self.has(Fault::OverlapsWindows)) {

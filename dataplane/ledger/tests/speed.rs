@@ -1,5 +1,6 @@
 //! Figures, not assertions: `cargo test --release -p smartflow-ledger --test speed -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::cast_possible_truncation)]
 
 use std::{
     hint::black_box,

@@ -63,7 +63,7 @@ fn four_threads_spend_three_accounts_to_the_end_and_not_beyond() {
         move || {
             while !done.load(Ordering::Relaxed) {
                 ledger.tick(now(start));
-                std::thread::sleep(Duration::from_millis(5));
+                std::thread::park_timeout(Duration::from_millis(5));
             }
         }
     });
@@ -102,7 +102,7 @@ fn work(ledger: &Ledger, accounts: &[Arc<Account>], spent: &[AtomicI64; 3], star
                     return;
                 }
                 Outcome::Wait(waiting) => {
-                    std::thread::sleep(Duration::from_millis(2));
+                    std::thread::park_timeout(Duration::from_millis(2));
                     outcome = waiting.poll(now(start), None);
                 }
                 Outcome::Away => panic!("a local lender is never away"),

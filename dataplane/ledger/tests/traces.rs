@@ -184,8 +184,8 @@ fn a_closed_pod_counts_after_the_lender_lost_its_data() {
             world.call(0, 0, vec![0], 10, 10);
         });
     }
-    world.then(1_500 * MS, |world| drop(world.close(0)));
-    world.then(1_700 * MS, |world| drop(world.close(0)));
+    world.then(1_500 * MS, |world| assert!(!world.close(0)));
+    world.then(1_700 * MS, |world| assert!(!world.close(0)));
     world.then(1_900 * MS, |world| assert!(world.close(0)));
     for call in 0..20 {
         world.then((2_000 + 20 * call) * MS, |world| world.call(1, 0, vec![0], 10, 10));

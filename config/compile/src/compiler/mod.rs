@@ -39,10 +39,16 @@ pub struct Compiled {
     pub reports: Vec<Report>,
 }
 
+/// Changes that are compiled at a time.
+const STEP: usize = 512;
+
 /// Compiles a world at once.
 #[must_use]
 pub fn compile(resources: &Resources, settings: &Settings) -> Compiled {
-    Compiler::new(settings).apply(resources.iter().map(|o| Change::Set(Box::new(o.clone()))))
+    // Keys last: what they grant and refer to is then there, and is asked for once.
+    let (keys, others): (Vec<_>, Vec<_>) = resources.iter().partition(|o| o.id().kind == Kind::VirtualKey);
+    let all = others.into_iter().chain(keys);
+    Compiler::new(settings).apply(all.map(|o| Change::Set(Box::new(o.clone()))))
 }
 
 /// A compiled world that can be changed.
@@ -106,8 +112,22 @@ impl Compiler {
         }
     }
 
-    /// Applies changes in order and compiles what they touch.
+    /// Applies changes in order and compiles what they touch. What comes out does not depend on how changes are cut
+    /// into steps, so that many are taken a few at a time: that bounds the memory in between.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Compiled {
+        let mut changes = changes.into_iter().peekable();
+        let mut touched = Vec::new();
+        while changes.peek().is_some() {
+            touched.extend(self.step(changes.by_ref().take(STEP)));
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        let reports = touched.iter().filter_map(|id| self.report(id)).collect();
+        Compiled { snapshot: self.snapshot.clone(), reports }
+    }
+
+    /// Returns whose reports may differ.
+    fn step(&mut self, changes: impl Iterator<Item = Change>) -> BTreeSet<ObjectRef> {
         let mut dirty = Dirty::default();
         for change in changes {
             match change {
@@ -120,8 +140,7 @@ impl Compiler {
         self.resolve_keys(&mut dirty);
         self.resolve_policies(&mut dirty);
         self.pool.sweep();
-        let reports = dirty.reports.iter().filter_map(|id| self.report(id)).collect();
-        Compiled { snapshot: self.snapshot.clone(), reports }
+        dirty.reports
     }
 
     /// The world as it is compiled now.

@@ -156,3 +156,64 @@ fn pattern(text: &str) -> Option<(String, Regex)> {
     let ascii = text.replace(r"\d", "[0-9]");
     Regex::new(&ascii).ok().map(|regex| (text.to_owned(), regex))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `Node` reads, what CEL reads, and what is only for people.
+    const KNOWN: [&str; 21] = [
+        "type",
+        "properties",
+        "additionalProperties",
+        "required",
+        "items",
+        "enum",
+        "pattern",
+        "format",
+        "minimum",
+        "maximum",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minProperties",
+        "maxProperties",
+        "default",
+        "x-kubernetes-list-type",
+        "x-kubernetes-list-map-keys",
+        "x-kubernetes-validations",
+        "description",
+    ];
+
+    fn walk(schema: &Value, path: &str) {
+        for (keyword, value) in schema.as_object().unwrap() {
+            assert!(
+                KNOWN.contains(&keyword.as_str()) || keyword == "title",
+                "{path}: {keyword} would be ignored"
+            );
+            match keyword.as_str() {
+                "properties" => {
+                    value.as_object().unwrap().iter().for_each(|(k, v)| walk(v, &format!("{path}.{k}")))
+                }
+                "items" | "additionalProperties" => walk(value, &format!("{path}[]")),
+                "format" => {
+                    assert!(["int32", "int64", "date-time"].contains(&value.as_str().unwrap()), "{path}")
+                }
+                "type" => assert_ne!(Kind::of(value.as_str()), Kind::Unknown, "{path}"),
+                "pattern" => assert!(super::pattern(value.as_str().unwrap()).is_some(), "{path}"),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn no_keyword_of_the_kinds_is_ignored() {
+        let definitions = smartflow_crds::all().unwrap();
+        assert_eq!(definitions.len(), 3);
+        for definition in definitions {
+            let value = serde_json::to_value(&definition).unwrap();
+            walk(value.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap(), "spec");
+        }
+    }
+}

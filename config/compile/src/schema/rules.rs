@@ -13,7 +13,7 @@ pub(super) fn compile(spec: &Value) -> CompiledSchema {
 }
 
 /// Adds a finding for each broken rule. Where structure is already at fault, a rule that cannot be evaluated, or that
-/// looks at a value of the wrong type, says nothing new.
+/// looks at a field of the wrong type, says nothing new.
 pub(crate) fn check_rules(rules: &CompiledSchema, spec: &Value, findings: &mut Vec<Finding>) {
     let object = json!({ "spec": spec });
     let Err(broken) = VALIDATOR.get_or_init(Validator::new).validate_compiled(rules, &object, None) else {
@@ -22,8 +22,8 @@ pub(crate) fn check_rules(rules: &CompiledSchema, spec: &Value, findings: &mut V
     let structure = findings.len();
     for error in broken {
         let misled = |f: &Finding| {
-            let below = f.path.strip_prefix(error.field_path.as_str());
-            f.reason == Reason::WrongType && below.is_some_and(|b| b.is_empty() || b.starts_with(['.', '[']))
+            let mut steps = f.path.split(['.', '[', ']']).skip(1).filter(|s| !s.is_empty());
+            f.reason == Reason::WrongType && steps.any(|step| error.rule.contains(&format!("self.{step}")))
         };
         let failed = error.kind == ErrorKind::ValidationFailure;
         if structure == 0 || (failed && !findings[..structure].iter().any(misled)) {

@@ -272,3 +272,20 @@ fn spend_survives_a_clean_restart_and_an_unclean_one() {
         "in flight: forfeited, not lost"
     );
 }
+
+#[test]
+fn absurd_amounts_break_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path(), START);
+    let key = account(&ledger, 100);
+    assert!(reserve(&ledger, START, &key, i64::MAX).is_none());
+    let twice = [(Arc::clone(&key), i64::MAX), (Arc::clone(&key), i64::MAX)];
+    assert!(matches!(ledger.reserve(at(2_000), &twice), Outcome::Wait(_)));
+    for n in 0..20 {
+        reserve(&ledger, at(4_000 + n), &key, 0).unwrap().settle(at(4_000 + n), i64::MAX);
+    }
+    reserve(&ledger, at(5_000), &key, 0).unwrap().settle(at(5_000), -5);
+    ledger.tick(at(6_000));
+    let view = ledger.view(at(6_000), &key);
+    assert_eq!((view.spent, view.remaining), (20 * 10_000_000 * NANOS_PER_USD, 0));
+}

@@ -1,7 +1,10 @@
 //! The end of a reservation on one account (L21).
 
 use super::{Ledger, account::Account};
-use crate::clock::Now;
+use crate::{clock::Now, money::NANOS_PER_USD};
+
+/// Ten million US dollars: no call costs more. A vendor that reports an absurd usage must not overflow the totals.
+const MOST: i64 = 10_000_000 * NANOS_PER_USD;
 
 impl Ledger {
     /// Bills `actual` against `held` in the window that starts at `window`; answers the overrun. Without `now` (a
@@ -17,7 +20,7 @@ impl Ledger {
         let mut state = account.lock();
         let current = state.current.window.start == window;
         let Some(holding) = state.find(window) else { return 0 };
-        let overrun = holding.settle(held, actual);
+        let overrun = holding.settle(held, actual.clamp(0, MOST.max(held)));
         if !current {
             holding.give_back(0);
             return overrun;

@@ -23,7 +23,7 @@ impl Ledger {
         let round = self.inner.swept.fetch_add(1, Ordering::Relaxed);
         let first = if part < SHARDS { usize::try_from(round % 4).unwrap_or(0) * part } else { 0 };
         // Once a minute also those that nobody has touched: what they hold of an ended window goes back.
-        let all = round % FULL_SWEEP < 4;
+        let all = round % FULL_SWEEP >= FULL_SWEEP - 4;
         let wanted = |account: &Account| account.was_stirred() || all;
         let accounts: Vec<_> =
             (first..first + part).flat_map(|shard| self.shard_accounts(shard, wanted)).collect();

@@ -1,6 +1,6 @@
 //! Calls that wait for money of one account (L8): they share one poll and hold nothing.
 
-use std::task::Waker;
+use std::{collections::BTreeMap, task::Waker};
 
 use crate::{
     clock::{MS, SECOND},
@@ -14,7 +14,9 @@ const REMEMBER: u64 = SECOND;
 
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    calls: Vec<Call>,
+    calls: BTreeMap<u64, Call>,
+    /// The sum of their amounts.
+    wanted: i128,
     next_id: u64,
     turns: u64,
     /// The time between polls, as last decided.
@@ -42,7 +44,6 @@ struct Refused {
 
 #[derive(Debug)]
 struct Call {
-    id: u64,
     amount: i64,
     asked_at: u64,
     waker: Option<Waker>,
@@ -51,22 +52,25 @@ struct Call {
 impl Waits {
     pub(super) fn enter(&mut self, amount: i64) -> u64 {
         self.next_id += 1;
-        self.calls.push(Call { id: self.next_id, amount, asked_at: 0, waker: None });
+        self.wanted += i128::from(amount);
+        self.calls.insert(self.next_id, Call { amount, asked_at: 0, waker: None });
         self.next_id
     }
 
     pub(super) fn leave(&mut self, id: u64) {
-        self.calls.retain(|call| call.id != id);
+        if let Some(call) = self.calls.remove(&id) {
+            self.wanted -= i128::from(call.amount);
+        }
     }
 
     pub(super) fn register(&mut self, id: u64, waker: &Waker) {
-        if let Some(call) = self.calls.iter_mut().find(|call| call.id == id) {
+        if let Some(call) = self.calls.get_mut(&id) {
             call.waker = Some(waker.clone());
         }
     }
 
     pub(super) fn wanted(&self) -> i64 {
-        self.calls.iter().map(|call| call.amount).sum()
+        i64::try_from(self.wanted).unwrap_or(i64::MAX)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -75,7 +79,7 @@ impl Waits {
 
     /// Calls that should try again: money came back to the pod.
     pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        self.calls.iter_mut().filter_map(|call| call.waker.take()).collect()
+        self.calls.values_mut().filter_map(|call| call.waker.take()).collect()
     }
 
     /// The amount of the call whose turn it is to be asked for, when it is time.
@@ -90,7 +94,7 @@ impl Waits {
         // calls are asked for as well.
         self.turns = self.turns.wrapping_add(1);
         let round = self.turns.is_multiple_of(2);
-        let lacking = self.calls.iter_mut().filter(|call| call.amount > available);
+        let lacking = self.calls.values_mut().filter(|call| call.amount > available);
         let call = lacking.min_by_key(|call| (if round { call.asked_at } else { 0 }, call.amount))?;
         call.asked_at = mono;
         self.asked_at = Some(mono);
@@ -129,7 +133,7 @@ impl Waits {
     }
 
     pub(super) fn forget_refusal(&mut self) {
-        self.refused = None;
+        (self.refused, self.short) = (None, None);
     }
 
     /// Drops a memory that is too old to matter.

@@ -230,6 +230,8 @@ pub struct Told {
     pub error: Option<Value>,
     /// `[DONE]` came.
     pub done: bool,
+    /// An event was no JSON.
+    pub garbled: bool,
     /// The connection broke before the body's end.
     pub broken: bool,
 }
@@ -283,8 +285,10 @@ impl Stream {
 
 impl Told {
     fn take(&mut self, data: &str) {
-        let event: Value =
-            serde_json::from_str(data).unwrap_or_else(|e| panic!("an event is no JSON: {e}: {data}"));
+        let Ok(event) = serde_json::from_str::<Value>(data) else {
+            self.garbled = true;
+            return;
+        };
         if event.get("error").is_some() {
             self.error = Some(event["error"].clone());
             return;

@@ -118,6 +118,14 @@ impl Gateway {
         self.home.path().join("data")
     }
 
+    /// True when any finished file in this folder of the data folder contains `text`.
+    #[must_use]
+    pub fn keeps(&self, folder: &str, text: &str) -> bool {
+        let files = std::fs::read_dir(self.data().join(folder)).into_iter().flatten().flatten();
+        let finished = files.map(|f| f.path()).filter(|p| p.extension().is_some_and(|e| e == "json"));
+        finished.flat_map(std::fs::read).any(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+    }
+
     /// Everything that it logged, in all its lives.
     #[must_use]
     pub fn log(&self) -> String {

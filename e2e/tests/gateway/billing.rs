@@ -122,9 +122,7 @@ async fn what_the_vendor_refuses_is_free() {
 #[tokio::test]
 async fn broken_streams_are_billed_for_what_came_and_the_caller_is_told() {
     let bench = start().await;
-    for (user, fault) in
-        [("cut", "cut:50"), ("reset", "reset:50"), ("event", "error:50"), ("garbled", "malformed")]
-    {
+    for (user, fault) in [("cut", "cut:50"), ("reset", "reset:50"), ("event", "error:50")] {
         let script = format!("[[tokens=500 fault={fault}]]");
         let told = bench.client.stream(&by(user, &script)).await.expect("the head came").all().await;
         let error = told.error.clone().unwrap_or_else(|| panic!("{user}: no error event: {told:?}"));
@@ -140,6 +138,17 @@ async fn broken_streams_are_billed_for_what_came_and_the_caller_is_told() {
         );
         assert!(billed(&line) >= received, "{user}: billed {} of {received} received: {line}", billed(&line));
     }
+}
+
+#[tokio::test]
+async fn an_event_that_is_no_json_passes_but_is_not_free() {
+    let bench = start().await;
+    let told =
+        bench.client.stream(&by("garbled", "[[tokens=50 fault=malformed]]")).await.unwrap().all().await;
+    assert!(told.garbled && told.done, "{told:?}");
+    let (line, call) = (bench.line("garbled").await, bench.call("garbled"));
+    assert_eq!(line["estimated"], json!(true), "{line}");
+    assert!(billed(&line) >= served("mock-small", &call), "{line}");
 }
 
 #[tokio::test]

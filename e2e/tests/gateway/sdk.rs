@@ -36,7 +36,8 @@ async fn through_the_gateway(sdk: Sdk) {
         chat: "mock-small".into(),
         embed: "mock-embed".into(),
     };
-    tokio::task::spawn_blocking(move || run(sdk, &target)).await.unwrap();
+    let ran = tokio::task::spawn_blocking(move || run(sdk, &target)).await;
+    ran.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
 }
 
 async fn simulated(sdk: Sdk) {
@@ -63,7 +64,8 @@ async fn simulated(sdk: Sdk) {
         embed: "simulated-embed".into(),
         ..Target::default()
     };
-    tokio::task::spawn_blocking(move || run(sdk, &target)).await.unwrap();
+    let ran = tokio::task::spawn_blocking(move || run(sdk, &target)).await;
+    ran.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@
 //! instead.
 //!
 //! hyper takes `Transfer-Encoding` and silently drops a `Content-Length` beside it. A proxy in front that believes the
-//! length instead would see other requests than we do (request smuggling), so such a request is refused. Only the
-//! bytes of heads are looked at.
+//! length instead would see other requests than we do (request smuggling), so such a request is refused, and so is one
+//! with two lengths, of which hyper takes equal ones. Only the bytes of heads are looked at.
 
 use bytes::Bytes;
 use smartflow_dialect::openai::error_body;
@@ -25,7 +25,7 @@ pub struct Framing {
     begun: Cell<u64>,
     /// The next bytes begin a head.
     at_head: Cell<bool>,
-    /// The last head had both headers.
+    /// The last head had both headers, or one length twice.
     ambiguous: Cell<bool>,
     /// The connection is closed although its caller may still be sending.
     unread: Cell<bool>,
@@ -70,6 +70,7 @@ pub struct Watched<S> {
     framing: Rc<Framing>,
     line: Vec<u8>,
     length: bool,
+    repeated: bool,
     encoding: bool,
     /// What is written in place of hyper's bare answer, and how much of it is out.
     instead: Option<(Bytes, usize)>,
@@ -86,6 +87,7 @@ impl<S> Watched<S> {
             framing,
             line: Vec::with_capacity(LONGEST_NAME),
             length: false,
+            repeated: false,
             encoding: false,
             instead: None,
         }
@@ -98,15 +100,18 @@ impl<S> Watched<S> {
             bytes = &bytes[end + 1..];
             let line = std::mem::take(&mut self.line);
             let ended = line.is_empty() || line == b"\r";
-            self.length |= is(&line, b"content-length");
+            if is(&line, b"content-length") {
+                self.repeated |= self.length;
+                self.length = true;
+            }
             self.encoding |= is(&line, b"transfer-encoding");
             self.line = line;
             self.line.clear();
             if ended {
-                self.framing.ambiguous.set(self.length && self.encoding);
+                self.framing.ambiguous.set(self.repeated || (self.length && self.encoding));
                 self.framing.heads.set(self.framing.begun.get() + 1);
                 self.framing.at_head.set(false);
-                (self.length, self.encoding) = (false, false);
+                (self.length, self.repeated, self.encoding) = (false, false, false);
                 return;
             }
         }
@@ -250,6 +255,14 @@ mod tests {
         }
         let single: Vec<&[u8]> = head.chunks(1).collect();
         assert!(ambiguous(&single));
+    }
+
+    #[test]
+    fn two_lengths_are_one_too_many() {
+        let framing = Framing::new();
+        let mut watched = Watched::new((), framing.clone());
+        watched.look(b"POST / HTTP/1.1\r\ncontent-length: 2\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+        assert!(framing.begin(false));
     }
 
     #[test]

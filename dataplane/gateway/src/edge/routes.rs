@@ -59,7 +59,7 @@ pub async fn handle(
         Err(Fault::Bad {
             code: "invalid_framing",
             param: None,
-            message: "Send either Content-Length or Transfer-Encoding, not both.".to_owned(),
+            message: "Send one Content-Length or one Transfer-Encoding, not more.".to_owned(),
         })
     } else {
         unwinding(route(call, body, &worker), &worker).await

@@ -1,6 +1,6 @@
 //! The contract of a lender, rule by rule: run it against any [`Lender`]. It talks to the lender only through the trait,
 //! places its windows around the lender's own clock, and never advances time, so that it also fits a lender in another
-//! process.
+//! process. Rates have a suite of their own, [`crate::rate::contract`], because their rules need time to pass.
 
 mod closing;
 mod durable;

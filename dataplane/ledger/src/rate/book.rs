@@ -105,7 +105,7 @@ impl RateBook {
         let record = |(id, account): (&AccountId, &Account)| RateRecord {
             account: *id,
             now: slot,
-            cells: (slot.saturating_sub(CELLS as Slot)..=slot + 1)
+            cells: (slot.saturating_sub(CELLS)..=slot + 1)
                 .map(|cell| (cell, account.requests.get(cell), account.tokens.get(cell)))
                 .filter(|cell| cell.1 > 0 || cell.2 > 0)
                 .collect(),
@@ -123,7 +123,7 @@ impl RateBook {
     pub fn handle(&mut self, now: Now, ask: &RateAsk) -> (RateAnswer, Option<RateRecord>) {
         let (slot, left) = self.clock.read(now.mono);
         let moment = Moment { mono: now.mono, slot, left };
-        if slot >= self.swept + CELLS as Slot {
+        if slot >= self.swept + CELLS {
             self.sweep(moment);
         }
         let local_for = self.lost_until.saturating_sub(now.mono);
@@ -195,7 +195,7 @@ impl Account {
         seat.permits = ask.permits.hold;
         let unheard = seat.unheard(ask.answered);
         let said: Vec<_> =
-            ask.slots.iter().take(CELLS).filter_map(|totals| seat.said(totals, now.slot)).collect();
+            ask.slots.iter().take(CELLS as usize).filter_map(|totals| seat.said(totals, now.slot)).collect();
         for change in unheard.into_iter().chain(said) {
             self.apply(now, change, changed);
         }

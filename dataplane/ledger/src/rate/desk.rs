@@ -277,11 +277,12 @@ impl Meter {
         let mut state = lock(&self.state);
         let State { revision, used: slot, .. } = &mut *state;
         let Some(used) = slot else { return false };
-        // A lender in this process learns of returns with the next ask, before it lends.
-        if used.is_due(now.mono, self.desk.lender.is_none()) {
+        // A lender in this process is told with the next ask, before it lends.
+        let remote = self.desk.lender.is_none();
+        if remote && used.is_due(now.mono) {
             self.ask(used, *revision, now, false);
         }
-        if used.is_idle(now.mono) {
+        if used.is_idle(now.mono, remote) {
             *slot = None;
         }
         slot.is_some()

@@ -346,9 +346,9 @@ impl PodRates {
         quiet && self.leases.wants_next(now, AHEAD)
     }
 
-    /// Whether something must be said although no call asks for it: the permits' heartbeat, a lender that was away, and
-    /// with `returns` also units that were not used.
-    pub(super) fn is_due(&mut self, now: u64, returns: bool) -> bool {
+    /// Whether a remote lender must be told something although no call asks for it: units that were not used, the
+    /// permits' heartbeat, a sign of life to one that was away.
+    pub(super) fn is_due(&mut self, now: u64) -> bool {
         self.leases.turn(now, &mut self.rows);
         self.rows.forget(now);
         if self.is_asking(now) {
@@ -358,14 +358,16 @@ impl PodRates {
         if self.is_away() {
             return beat;
         }
-        let news = returns && (self.rows.has_news() || self.permits.owes());
+        let news = self.rows.has_news() || self.permits.owes();
         news || self.waiting.calls > 0 || (beat && self.permits.is_held())
     }
 
-    /// Nothing is held, in flight, remembered or to be said: the state may be dropped.
-    pub(super) fn is_idle(&mut self, now: u64) -> bool {
+    /// Nothing is held, in flight, remembered or to be said: the state may be dropped. A lender in this process frees
+    /// permits itself, long before the minute is over.
+    pub(super) fn is_idle(&mut self, now: u64, remote: bool) -> bool {
+        self.leases.turn(now, &mut self.rows);
         self.rows.forget(now);
-        let silent = self.sent.is_none() && !self.permits.is_held();
+        let silent = !remote || (self.sent.is_none() && !self.permits.is_held());
         silent
             && self.in_flight == 0
             && self.rows.is_empty()

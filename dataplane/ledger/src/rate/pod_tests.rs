@@ -187,16 +187,16 @@ fn a_new_generation_drops_what_the_old_one_lent() {
 fn nothing_is_kept_of_an_account_without_calls() {
     let mut pair = Couple::new();
     pair.admitted(0, 10);
-    assert!(!pair.pod.is_idle(0));
+    assert!(!pair.pod.is_idle(0, true));
     pair.pod.end();
     for second in 1..70 {
         let now = second * SLOT_NANOS;
-        if pair.pod.is_due(now, true) {
+        if pair.pod.is_due(now) {
             let ask = pair.ask(now);
             let answer = pair.book.handle(at(now), &ask).0;
             pair.pod.answer(now, &answer);
         }
     }
-    assert!(pair.pod.is_idle(70 * SLOT_NANOS));
+    assert!(pair.pod.is_idle(70 * SLOT_NANOS, true));
     assert!(pair.number < 8, "{} messages", pair.number);
 }

@@ -4,7 +4,7 @@
 pub type Slot = u32;
 
 /// Cells in a ring: the 61 that end at this second, and the next one.
-pub(super) const CELLS: usize = 62;
+pub(super) const CELLS: Slot = 62;
 
 /// One cell outlives the minute, so that a pod whose clock is a little slow admits nothing into a 61st second.
 const BEHIND: Slot = 60;
@@ -17,7 +17,7 @@ struct Cell {
 
 /// Units lent per second over the last minute. Nothing is allocated before the first unit.
 #[derive(Clone, Default, Debug)]
-pub struct Ring(Option<Box<[Cell; CELLS]>>);
+pub struct Ring(Option<Box<[Cell; CELLS as usize]>>);
 
 impl Ring {
     /// Units lent in `slot`; 0 when its cell was reused or never written.
@@ -48,7 +48,7 @@ impl Ring {
         if units == 0 && self.0.is_none() {
             return;
         }
-        let cells = self.0.get_or_insert_with(|| Box::new([Cell::default(); CELLS]));
+        let cells = self.0.get_or_insert_with(|| Box::new([Cell::default(); CELLS as usize]));
         let cell = &mut cells[index(slot)];
         if slot >= cell.slot {
             *cell = Cell { slot, units };
@@ -81,13 +81,13 @@ impl Ring {
     #[must_use]
     pub fn slots_until(&self, limit: u32, need: u32, now: Slot) -> u32 {
         let mut held = self.sum(now.saturating_sub(BEHIND), now + 1);
-        for later in 1..CELLS as u32 {
+        for later in 1..CELLS {
             held -= u64::from((now + later).checked_sub(BEHIND + 1).map_or(0, |slot| self.get(slot)));
             if held + u64::from(need) <= u64::from(limit) {
                 return later;
             }
         }
-        CELLS as u32
+        CELLS
     }
 
     /// After how many slots nothing is held any more; 0 when nothing is.
@@ -121,7 +121,7 @@ impl Ring {
 }
 
 fn index(slot: Slot) -> usize {
-    slot as usize % CELLS
+    (slot % CELLS) as usize
 }
 
 fn room(limit: u32, held: u64) -> u32 {
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(ring.slots_until(10, 6, 120), 41);
         assert_eq!(ring.free(10, 161), 6);
         assert_eq!(ring.slots_until(10, 7, 120), 51);
-        assert_eq!(ring.slots_until(10, 11, 120), CELLS as u32);
+        assert_eq!(ring.slots_until(10, 11, 120), CELLS);
         assert_eq!(ring.slots_until_empty(120), 51);
     }
 

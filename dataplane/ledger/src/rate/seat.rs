@@ -85,7 +85,7 @@ impl Seat {
     /// Takes running totals in and says what is new in them. Never more comes back than was granted; a slot that has
     /// left the minute is history.
     pub(super) fn said(&mut self, totals: &SlotTotals, now: Slot) -> Option<Change> {
-        if totals.slot + (CELLS as Slot) <= now || totals.slot > now + CELLS as Slot {
+        if totals.slot.saturating_add(CELLS) <= now || totals.slot > now + CELLS {
             return None;
         }
         let row = self.row(totals.slot);
@@ -107,7 +107,7 @@ impl Seat {
 
     /// Forgets slots that have left the minute.
     pub(super) fn forget(&mut self, now: Slot) {
-        while self.rows.front().is_some_and(|row| row.slot + (CELLS as Slot) <= now) {
+        while self.rows.front().is_some_and(|row| row.slot + CELLS <= now) {
             self.rows.pop_front();
         }
     }

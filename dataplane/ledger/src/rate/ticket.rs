@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     desk::{Admission, Meter, Rates},
-    pod::Taken,
+    pod::{PodRates, Taken},
 };
 use crate::clock::Now;
 
@@ -13,28 +13,41 @@ use crate::clock::Now;
 pub struct RateTicket {
     meter: Arc<Meter>,
     taken: Taken,
+    ended: bool,
 }
 
 impl RateTicket {
     pub(super) fn new(meter: Arc<Meter>, taken: Taken) -> Self {
-        Self { meter, taken }
+        Self { meter, taken, ended: false }
     }
 
     /// The call ended and used `tokens`: the difference to its estimate counts from now on, or comes back.
-    pub fn settle(self, now: Now, tokens: u64) {
+    pub fn settle(mut self, now: Now, tokens: u64) {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
-        self.meter.with(|used| used.settle(now.mono, self.taken, tokens));
+        let taken = self.taken;
+        self.end(|used| used.settle(now.mono, taken, tokens));
     }
 
     /// The call was never made: everything comes back.
-    pub fn undo(self, now: Now) {
-        self.meter.with(|used| used.undo(now.mono, self.taken));
+    pub fn undo(mut self, now: Now) {
+        let taken = self.taken;
+        self.end(|used| used.undo(now.mono, taken));
+    }
+
+    /// Once, under one lock.
+    fn end(&mut self, last: impl FnOnce(&mut PodRates)) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.meter.with(|used| {
+                last(used);
+                used.end();
+            });
+        }
     }
 }
 
 impl Drop for RateTicket {
     fn drop(&mut self) {
-        self.meter.with(super::pod::PodRates::end);
+        self.end(|_| {});
     }
 }
 

@@ -185,7 +185,6 @@ const FAULTS: &[Fault] = &[
         rule: "L25 no more permits",
         ask: |ask, _, _| ask.permits.hold = 0,
         answer: |answer| answer.permits += 1,
-        ..NONE
     },
     Fault {
         name: "never takes permits back",

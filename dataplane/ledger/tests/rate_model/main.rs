@@ -1,18 +1,22 @@
 //! L23 to L25 under random interleavings, losses, doublings and delays, in simulated time. A failing case prints its
 //! set-up, which holds the seed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
-mod rate_world;
+mod setup;
+mod traces;
+mod world;
 
 use std::{num::NonZeroU32, sync::Arc};
 
 use proptest::prelude::*;
-use rate_world::{Dice, MILLI, SECOND, Setup, World};
+use setup::{Dice, MILLI, SECOND, Setup};
 use smartflow_ledger::{
     AccountId, Incarnation, Now, PodId, Revision,
     lender::{Lender, MemoryLender},
     rate::{Admission, RateDesk, RateLimits},
 };
+use world::World;
 
 /// Limits, loads and faults at random; `load` is in percent of `limit` per minute.
 fn faults() -> impl Strategy<Value = Setup> {

@@ -1,9 +1,9 @@
 //! Directed traces of L23 to L25, and how much of a limit is usable, in simulated time.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod rate_world;
-
-use rate_world::{MILLI, SECOND, Setup, World};
+use crate::{
+    setup::{MILLI, SECOND, Setup},
+    world::World,
+};
 
 /// What broke the first wording of L23: a pod asks ahead for the next slot, another pod takes the rest of this one,
 /// and both windows together hold more than the limit.

@@ -289,3 +289,22 @@ fn absurd_amounts_break_nothing() {
     let view = ledger.view(at(6_000), &key);
     assert_eq!((view.spent, view.remaining), (20 * 10_000_000 * NANOS_PER_USD, 0));
 }
+
+#[test]
+fn an_account_leaves_memory_when_its_window_has_ended_and_nobody_holds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path(), START);
+    let key = account(&ledger, 100);
+    reserve(&ledger, START, &key, 30).unwrap().settle(START, 30);
+    drop(key);
+    let ticks = |from: u64| (0..400).for_each(|n| ledger.tick(at(from + n * 200)));
+    ticks(0);
+    assert_eq!(ledger.known_accounts(), 1, "its spend is not forgotten within the window");
+    let key = account(&ledger, 100);
+    assert_eq!(ledger.view(at(80_000), &key).remaining, 70);
+    ticks(13 * 3_600_000);
+    assert_eq!(ledger.known_accounts(), 1, "somebody holds it");
+    drop(key);
+    ticks(14 * 3_600_000);
+    assert_eq!(ledger.known_accounts(), 0);
+}

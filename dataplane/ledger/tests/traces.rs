@@ -266,6 +266,44 @@ fn the_next_window_is_lent_ahead_and_nothing_waits_at_midnight() {
 }
 
 #[test]
+fn a_pod_takes_over_the_window_that_the_lender_holds() {
+    let mut world = directed(1, 1_000);
+    // Another pod, with other time-zone data, was first; its window ends in 5 s.
+    let now = world.now();
+    let stored = Window { start: now.wall - 3_600_000, end: now.wall + 5_000 };
+    let ask = smartflow_ledger::message::MoneyAsk {
+        account: world.id(0),
+        window: stored,
+        incarnation: Incarnation(5),
+        pod: PodId(5),
+        number: 1,
+        totals: smartflow_ledger::message::Totals::default(),
+        reservation: 1,
+        lend: Some(Lend { at_least: 995, background: false }),
+        limit: Some((1_000, world.spec(0).revision)),
+        close: false,
+        closed_total: 0,
+    };
+    let batch = smartflow_ledger::message::Batch {
+        incarnation: Incarnation(5),
+        pod: PodId(5),
+        recalls_after: 0,
+        money: vec![ask],
+        rates: Vec::new(),
+    };
+    world.lend(&batch);
+    world.then(100 * MS, |world| world.call(0, 0, vec![0], 5, 5));
+    world.then(SECOND, |world| world.call(0, 0, vec![0], 5, 5));
+    world.run_until(4 * SECOND);
+    assert_eq!((world.counts.served, world.counts.refused), (1, 1), "one purse for both");
+    assert_eq!(world.standing(0).len(), 1);
+    world.then(5 * SECOND, |world| world.call(0, 0, vec![0], 5, 5));
+    world.run_until(12 * SECOND);
+    assert_eq!(world.counts.served, 2, "once it has ended, the pod's own window opens");
+    assert_eq!(world.standing(0).iter().map(|s| s.spent).collect::<Vec<_>>(), [5, 5]);
+}
+
+#[test]
 fn a_lender_that_lost_its_grants_of_a_live_pod_hears_of_them() {
     let mut world = directed(1, 1_000);
     world.then(MS, |world| {

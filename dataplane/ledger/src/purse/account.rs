@@ -16,7 +16,7 @@ use super::{
 use crate::{
     account::{AccountId, Incarnation, PodId, Revision},
     clock::SECOND,
-    message::{Lend, MoneyAnswer, MoneyAsk, WindowState},
+    message::{Lend, MoneyAnswer, MoneyAsk, Totals, WindowState},
     spend_file::Slot,
     window::{Calendar, Window},
 };
@@ -92,6 +92,14 @@ impl Account {
         self.in_window(self.state.lock().unwrap_or_else(PoisonError::into_inner), wall)
     }
 
+    /// Nothing was spent, held or asked in this window, and nothing is left of others.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = &state.current;
+        let said = !current.dirty && current.unanswered == 0;
+        state.side.is_none() && !state.disabled && current.slot.is_none() && said
+    }
+
     fn in_window<'a>(&self, mut state: MutexGuard<'a, State>, wall: i64) -> MutexGuard<'a, State> {
         if wall >= state.current.window.end {
             state.roll(&self.calendar, wall);
@@ -165,6 +173,8 @@ impl State {
         let mut old = mem::replace(&mut self.current, next);
         old.give_back(0);
         if old.slot.is_some() {
+            // Nothing ever happened in it: there is nothing to tell the lender.
+            old.closed |= old.totals == Totals::default();
             self.side.get_or_insert_default().ended.push(old);
         }
         if let Some(side) = &mut self.side {

@@ -161,6 +161,17 @@ impl Ledger {
         self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
+    /// How many accounts are in memory: those in use by callers, and those used in a window that has not ended.
+    pub fn known_accounts(&self) -> usize {
+        self.inner.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
+    /// Drops accounts that nobody holds and that have nothing to remember.
+    fn forget_idle(&self, shard: usize) {
+        let mut shard = self.inner.shards[shard % SHARDS].write().unwrap_or_else(PoisonError::into_inner);
+        shard.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_idle());
+    }
+
     /// Those accounts of one shard that are wanted.
     fn shard_accounts(&self, shard: usize, wanted: impl Fn(&Account) -> bool) -> Vec<Arc<Account>> {
         let shard = &self.inner.shards[shard % SHARDS];

@@ -28,6 +28,10 @@ impl Ledger {
         let accounts: Vec<_> =
             (first..first + part).flat_map(|shard| self.shard_accounts(shard, wanted)).collect();
         self.sweep(now, &accounts);
+        drop(accounts);
+        if all {
+            (first..first + part).for_each(|shard| self.forget_idle(shard));
+        }
         lock(&self.inner.spend).purge(self.wall(now));
         if !self.inner.local {
             self.beat(now);

@@ -51,9 +51,9 @@ struct Call {
     estimate: u64,
 }
 
-pub struct World {
-    pub setup: Setup,
-    pub seen: Seen,
+pub(crate) struct World {
+    pub(crate) setup: Setup,
+    pub(crate) seen: Seen,
     dice: Dice,
     time: u64,
     order: u64,
@@ -69,7 +69,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
         let mut dice = Dice(setup.seed);
         let limit = |limit: Option<u32>| limit.and_then(NonZeroU32::new);
         let limits = RateLimits {
@@ -125,7 +125,7 @@ impl World {
     }
 
     /// Places a call.
-    pub fn call_at(&mut self, time: u64, pod: usize) {
+    pub(crate) fn call_at(&mut self, time: u64, pod: usize) {
         self.at(time, Event::Call { pod });
     }
 
@@ -135,7 +135,7 @@ impl World {
         self.events.insert(self.order, event);
     }
 
-    pub fn run(mut self) -> Seen {
+    pub(crate) fn run(mut self) -> Seen {
         let end = self.setup.seconds * SECOND;
         while let Some(Reverse((time, _, id))) = self.queue.pop() {
             if time >= end {

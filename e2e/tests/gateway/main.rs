@@ -9,6 +9,8 @@ mod canary;
 mod drain;
 mod errors;
 mod faulty_world;
+mod fields;
+mod flow;
 mod insight;
 mod rates;
 mod reload;

@@ -24,6 +24,7 @@ mod kind;
 mod load;
 mod manifest;
 mod object;
+mod path;
 mod report;
 mod resources;
 mod schema;

@@ -7,9 +7,10 @@ use crate::kind::secret::{SecretData, SecretValue};
 use crate::kind::virtual_key::{KeyDraft, KeySalvage, TokenSource};
 use crate::kind::{namespace, policy, provider, virtual_key};
 use crate::manifest::Manifest;
+use crate::path;
 use crate::schema;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use smartflow_snapshot::{Effect, Enforcement, ObjectName, Targets, TokenHash};
 use std::fmt;
 use std::sync::Arc;
@@ -274,20 +275,43 @@ impl Object {
 }
 
 fn body(kind: Kind, name: &ObjectName, spec: &Value, written: &Value, findings: &mut Vec<Finding>) -> Body {
-    let sound = !findings.iter().any(Finding::is_error);
     match kind {
         Kind::LLMProvider => {
-            Body::Provider(sound.then(|| provider::draft(name, spec, findings)).flatten().map(Arc::new))
+            let draft = checked(spec, findings, |spec, findings| provider::draft(name, spec, findings));
+            Body::Provider(draft.map(Arc::new))
         }
         Kind::VirtualKey => Body::Key {
-            draft: sound.then(|| virtual_key::draft(name, spec, findings)).flatten().map(Box::new),
+            draft: checked(spec, findings, |spec, findings| virtual_key::draft(name, spec, findings))
+                .map(Box::new),
             salvage: KeySalvage::of(written),
             generated: None,
         },
         Kind::Policy => {
-            let draft = sound.then(|| policy::draft(name, spec, findings)).flatten();
+            let draft = checked(spec, findings, |spec, findings| policy::draft(name, spec, findings));
             Body::Policy(Arc::new(draft.unwrap_or_else(|| policy::closed(name, written, findings))))
         }
         Kind::Secret | Kind::Namespace => Body::Namespace(namespace::Labels::new()),
     }
+}
+
+/// The draft of a sound spec. Of a spec whose form is at fault, what the values say is reported as well, where nothing
+/// is said yet; none of it is in force.
+fn checked<T>(
+    spec: &Value,
+    findings: &mut Vec<Finding>,
+    draft: impl Fn(&Value, &mut Vec<Finding>) -> Option<T>,
+) -> Option<T> {
+    let faults: Vec<&Finding> = findings.iter().filter(|f| f.is_error()).collect();
+    if faults.is_empty() {
+        return draft(spec, findings);
+    }
+    let mut rest = json!({ "spec": spec });
+    // A broken rule is about several fields, which are sound by themselves.
+    faults.iter().filter(|f| f.reason != Reason::RuleBroken).for_each(|f| path::remove(&mut rest, &f.path));
+    let mut more = Vec::new();
+    draft(&rest["spec"], &mut more);
+    let said = |m: &Finding| faults.iter().any(|f| path::overlap(&f.path, &m.path) && *f.path != *"spec");
+    more.retain(|m| m.is_error() && *m.path != *"spec" && !said(m));
+    findings.extend(more);
+    None
 }

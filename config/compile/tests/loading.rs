@@ -51,6 +51,33 @@ fn every_fault_of_an_object_is_found_with_its_line() {
     );
 }
 
+/// What the schema finds does not hide what only a look at the values finds.
+#[test]
+fn faults_of_form_do_not_hide_faults_of_content() {
+    let text = "apiVersion: smartflow.dev/v1alpha1
+kind: LLMProvider
+metadata: {name: p}
+spec:
+  provider: opnai
+  baseURL: https://user:secret@example.com
+  auth: {passthrough: {}}
+  timeouts: {total: 10 minutes, idle: 2h}
+  models: [{name: m, price: {input: 0.15, output: '1'}}]
+  modles: []
+";
+    found(
+        text,
+        &[
+            (Reason::UnknownProvider, "spec.provider", 5),
+            (Reason::NotAllowed, "spec.baseURL", 6),
+            (Reason::Invalid, "spec.timeouts.total", 8),
+            (Reason::Invalid, "spec.timeouts.idle", 8),
+            (Reason::WrongType, "spec.models[0].price.input", 9),
+            (Reason::UnknownField, "spec.modles", 10),
+        ],
+    );
+}
+
 #[test]
 fn fixes_name_what_was_meant() {
     let loaded = load(&key("  modles: []\n  budget: {limitUSD: 5, period: Dayly}\n")).unwrap();
@@ -71,7 +98,7 @@ fn rules_over_several_fields_have_their_own_messages() {
     let loaded = load(&text).unwrap();
     let limits = loaded.objects[0].findings().iter().find(|f| &*f.path == "spec.limits").unwrap();
     assert_eq!(limits.reason, Reason::RuleBroken);
-    assert!(limits.message.contains("at least one of requestsPerMinute"), "{}", limits.message);
+    assert!(limits.fix.contains("at least one of requestsPerMinute"), "{}", limits.fix);
 }
 
 #[test]

@@ -113,8 +113,10 @@ fn a_key_that_grants_nothing_that_exists_is_warned() {
         key("a", "typo", json!({ "models": ["simulated-y"] })),
         key("a", "prefix-typo", json!({ "models": ["simulated-y*"] })),
         key("a", "empty", json!({})),
+        key("a", "payer", json!({})),
+        key("a", "child", json!({ "models": ["*"], "parentRef": { "name": "payer" } })),
     ]);
-    for fine in ["exact", "prefix", "qualified", "all"] {
+    for fine in ["exact", "prefix", "qualified", "all", "payer"] {
         assert_eq!(said(&compiled, Kind::VirtualKey, "a", fine), [], "{fine}");
     }
     for lost in ["typo", "prefix-typo", "empty"] {

@@ -123,7 +123,7 @@ impl Compiler {
         own: Box<[Finding]>,
         dirty: &mut Dirty,
     ) {
-        let before = self.forget_key(name);
+        let before = self.forget_key(name, dirty);
         let mut entry = Entry::default();
         let mut secret = None;
         if let Some(mut draft) = draft {
@@ -133,6 +133,7 @@ impl Compiler {
             secret = draft.token.secret().cloned();
             if let Some(parent) = draft.parent.map(|p| self.pool.text(Arc::from(p))) {
                 let of = ObjectName::new(name.namespace.clone(), parent.clone());
+                dirty.report(Kind::VirtualKey, &of);
                 self.keys.children.add(of, name);
                 entry.change(|extra| extra.parent = Some(parent));
             }
@@ -147,12 +148,12 @@ impl Compiler {
     }
 
     pub(super) fn remove_key(&mut self, name: &ObjectName, dirty: &mut Dirty) {
-        self.forget_key(name);
+        self.forget_key(name, dirty);
         dirty.keys.extend(self.keys.descendants(name));
     }
 
     /// Takes an entry out; returns what its descendants depend on: whether it was sound, and its parent.
-    fn forget_key(&mut self, name: &ObjectName) -> (bool, Option<Arc<str>>) {
+    fn forget_key(&mut self, name: &ObjectName, dirty: &mut Dirty) -> (bool, Option<Arc<str>>) {
         let Some(old) = self.keys.entries.remove(name) else { return (false, None) };
         if let Some(token) = old.token() {
             self.unclaim(token, name);
@@ -163,6 +164,7 @@ impl Compiler {
         if let Some(parent) = old.parent() {
             let of = ObjectName::new(name.namespace.clone(), parent.clone());
             self.keys.children.remove(&of, name);
+            dirty.report(Kind::VirtualKey, &of);
         }
         (old.key.is_some(), old.parent().cloned())
     }
@@ -290,7 +292,9 @@ impl Compiler {
                 ));
             }
         }
-        if let (true, Some(key)) = (entry.is_unmatched(), &entry.key) {
+        // A key that only pays for others grants nothing, as it should.
+        let pays = |key: &Key| key.models.0.is_empty() && self.keys.children.any(name);
+        if let Some(key) = entry.key.as_ref().filter(|k| entry.is_unmatched() && !pays(k)) {
             let (message, fix) = if key.models.0.is_empty() {
                 ("The key grants no model.", "List models: exact names, prefix* or *.")
             } else {

@@ -30,6 +30,11 @@ impl Children {
         }
     }
 
+    /// True when `name` has children.
+    pub(super) fn any(&self, name: &ObjectName) -> bool {
+        self.of.contains_key(name)
+    }
+
     /// Everyone below `name`, as far down as an ancestor is looked for.
     fn below(&self, name: &ObjectName) -> BTreeSet<ObjectName> {
         let mut found = BTreeSet::new();

@@ -33,7 +33,7 @@ impl Secrets {
         let mut findings = own.to_vec();
         for value in data.values.values() {
             if let SecretValue::Missing(finding) = value
-                && !findings.contains(finding)
+                && !findings.iter().any(|f| (f.reason, &f.path) == (finding.reason, &finding.path))
             {
                 findings.push(Finding::clone(finding));
             }

@@ -23,7 +23,7 @@ pub(crate) fn admit(node: &Node, value: &mut Value, path: &str, findings: &mut V
             }
             if !within(node.range, whole.unwrap_or(i64::MAX)) || whole.is_none() {
                 let message = format!("{number} is out of range.");
-                let fix = format!("Write {}.", bounds(node.range, "a whole number"));
+                let fix = format!("Write a whole number {}.", bounds(node.range));
                 findings.push(Finding::error(Reason::Invalid, path, message, fix));
             }
         }
@@ -51,8 +51,8 @@ fn object(node: &Node, fields: &mut Map<String, Value>, path: &str, findings: &m
     }
     let count = fields.len() as u64;
     if !within(node.entries, count) {
-        let message = format!("{count} entries.");
-        let fix = format!("Keep {}.", bounds(node.entries, "a number of entries"));
+        let message = format!("This has {count} entries.");
+        let fix = format!("Keep {} entries.", bounds(node.entries));
         findings.push(Finding::error(Reason::Invalid, path, message, fix));
     }
     for (name, value) in fields.iter_mut() {
@@ -95,8 +95,8 @@ pub(crate) fn unknown_field<'a>(
 
 fn list(node: &Node, items: &mut [Value], path: &str, findings: &mut Vec<Finding>) {
     if !within(node.count, items.len() as u64) {
-        let message = format!("{} entries.", items.len());
-        let fix = format!("Keep {}.", bounds(node.count, "a number of entries"));
+        let message = format!("This has {} entries.", items.len());
+        let fix = format!("Keep {} entries.", bounds(node.count));
         findings.push(Finding::error(Reason::Invalid, path, message, fix));
     }
     if let Some(schema) = &node.items {
@@ -129,15 +129,15 @@ fn list(node: &Node, items: &mut [Value], path: &str, findings: &mut Vec<Finding
 
 fn string(node: &Node, text: &str, path: &str, findings: &mut Vec<Finding>) {
     let length = text.chars().count() as u64;
-    if !within(node.length, length) {
-        let message = format!("{length} characters.");
-        let fix = format!("Write {} characters.", bounds(node.length, "a number of"));
-        findings.push(Finding::error(Reason::Invalid, path, message, fix));
-    } else if let Some((source, pattern)) = &node.pattern
+    if let Some((source, pattern)) = &node.pattern
         && !pattern.is_match(text)
     {
         let message = format!("{} does not have the form that belongs here.", shown(text));
         findings.push(Finding::error(Reason::Invalid, path, message, format!("{}.", form(source))));
+    } else if !within(node.length, length) {
+        let message = format!("This has {length} characters.");
+        let fix = format!("Write {} characters.", bounds(node.length));
+        findings.push(Finding::error(Reason::Invalid, path, message, fix));
     }
     if node.date_time && crate::value::time(text).is_none() {
         let message = format!("{} is not a moment in time.", shown(text));
@@ -202,12 +202,12 @@ fn within<T: PartialOrd + Copy>(bounds: Bounds<T>, value: T) -> bool {
     bounds.min.is_none_or(|min| value >= min) && bounds.max.is_none_or(|max| value <= max)
 }
 
-fn bounds<T: std::fmt::Display>(bounds: Bounds<T>, what: &str) -> String {
+fn bounds<T: std::fmt::Display>(bounds: Bounds<T>) -> String {
     match (bounds.min, bounds.max) {
-        (Some(min), Some(max)) => format!("{what} between {min} and {max}"),
-        (Some(min), None) => format!("{what} not below {min}"),
-        (None, Some(max)) => format!("{what} not above {max}"),
-        (None, None) => what.to_owned(),
+        (Some(min), Some(max)) => format!("between {min} and {max}"),
+        (Some(min), None) => format!("at least {min}"),
+        (None, Some(max)) => format!("at most {max}"),
+        (None, None) => "any number of".to_owned(),
     }
 }
 

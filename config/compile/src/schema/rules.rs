@@ -27,25 +27,21 @@ pub(crate) fn check_rules(rules: &CompiledSchema, spec: &Value, findings: &mut V
         };
         let failed = error.kind == ErrorKind::ValidationFailure;
         if structure == 0 || (failed && !findings[..structure].iter().any(misled)) {
-            let message = format!("{}.", sentence(&error.message));
-            findings.push(Finding::error(
-                Reason::RuleBroken,
-                &error.field_path,
-                message,
-                fix(&error.message),
-            ));
+            let (message, fix) = words(&error.message);
+            findings.push(Finding::error(Reason::RuleBroken, &error.field_path, message, fix));
         }
     }
 }
 
-/// Rules' messages say what to do; the sentence for people repeats them with a capital.
-fn sentence(message: &str) -> String {
-    let mut letters = message.trim_end_matches('.').chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+/// Rules' messages are `what to do`, or `why: what to do`.
+fn words(message: &str) -> (String, String) {
+    let (why, todo) = message.split_once(": ").unwrap_or(("these fields do not go together", message));
+    (sentence(why), sentence(todo))
 }
 
-/// What follows the colon of `reason: what to do`, or the whole.
-fn fix(message: &str) -> String {
-    let todo = message.split_once(": ").map_or(message, |(_, todo)| todo);
-    format!("{}.", sentence(todo))
+fn sentence(text: &str) -> String {
+    let mut letters = text.trim_end_matches('.').chars();
+    let capital: String =
+        letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+    format!("{capital}.")
 }

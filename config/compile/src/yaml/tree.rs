@@ -2,6 +2,7 @@
 
 use super::{position, scalar, syntax};
 use crate::finding::{Finding, Position, Reason};
+use crate::path::steps;
 use saphyr_parser::{Event, Parser, StrInput};
 use serde_json::Value;
 use std::collections::btree_map::Entry;
@@ -48,28 +49,6 @@ impl Tree {
         }
         here.at
     }
-}
-
-/// Splits at dots and brackets; what is in brackets may hold dots.
-fn steps(path: &str) -> impl Iterator<Item = &str> {
-    let mut rest = path;
-    std::iter::from_fn(move || {
-        rest = rest.strip_prefix('.').unwrap_or(rest);
-        if rest.is_empty() {
-            return None;
-        }
-        let step = if let Some(inner) = rest.strip_prefix('[') {
-            let (step, after) = inner.split_once(']').unwrap_or((inner, ""));
-            rest = after;
-            step
-        } else {
-            let end = rest.find(['.', '[']).unwrap_or(rest.len());
-            let (step, after) = rest.split_at(end);
-            rest = after;
-            step
-        };
-        Some(step)
-    })
 }
 
 /// The documents of a text that [`super::check`] let pass, one at a time; empty documents are left out.

@@ -108,6 +108,9 @@ impl Watch {
     /// Watches exactly `wanted`. True when a folder is watched anew: what happened in it before was not seen.
     pub(super) fn follow(&mut self, wanted: BTreeMap<PathBuf, Interest>) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
+        // Events name absolute paths.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let wanted: BTreeMap<_, _> = wanted.into_iter().map(|(path, of)| (absolute(path), of)).collect();
         let same = |path: &Path, identity| self.watched.get(path) == Some(&identity);
         let present: BTreeMap<_, _> = wanted.keys().filter_map(|p| Some((p.clone(), identity(p)?))).collect();
         let fresh: Vec<_> =
@@ -211,6 +214,16 @@ mod tests {
         fs::rename(&path, dir.path().join("b.yaml")).unwrap();
         assert_eq!(watch.wait(LONG), Woken::Changed);
         fs::remove_file(dir.path().join("b.yaml")).unwrap();
+        assert_eq!(watch.wait(LONG), Woken::Changed);
+    }
+
+    #[test]
+    fn a_relative_folder_is_watched_as_well() {
+        let dir = tempfile::tempdir_in(".").unwrap();
+        let relative = Path::new(".").join(dir.path().file_name().unwrap());
+        let mut watch = Watch::new();
+        watch.follow(all(&[&relative]));
+        fs::write(relative.join("a.yaml"), "a").unwrap();
         assert_eq!(watch.wait(LONG), Woken::Changed);
     }
 

@@ -206,30 +206,31 @@ impl Relay {
 
     /// Looks whether the next slice must be paid.
     fn pay(&mut self) {
-        let Some(slices) = &mut self.slices else { return };
-        let now = Instant::now();
-        match slices.next(self.scan.content_bytes(), now) {
-            Next::Read => {}
-            Next::Ask(tokens) => {
-                self.buy(tokens);
-            }
-            Next::Wait(tokens) => {
-                if !self.buy(tokens) {
-                    self.pause = Some(Box::pin(sleep(POLL)));
+        loop {
+            let Some(slices) = &mut self.slices else { return };
+            match slices.next(self.scan.content_bytes(), Instant::now()) {
+                Next::Read => return,
+                Next::Ask(tokens) => {
+                    self.buy(tokens);
+                    return;
                 }
+                // One read may bring more than a slice: pay until it is covered.
+                Next::Wait(tokens) if self.buy(tokens) => {}
+                Next::Wait(_) => {
+                    self.pause = Some(Box::pin(sleep(POLL)));
+                    return;
+                }
+                Next::End => return self.shorten(),
             }
-            Next::End => self.shorten(),
         }
     }
 
     fn buy(&mut self, tokens: u64) -> bool {
-        let Some(exchange) = &mut self.exchange else { return true };
+        let (Some(exchange), Some(slices)) = (&mut self.exchange, &mut self.slices) else { return true };
         let now = exchange.worker().shared.clock.now();
-        let paid = exchange.hold.as_mut().is_none_or(|h| h.extend(now, tokens));
-        if paid && let Some(slices) = &mut self.slices {
-            slices.extended();
-        }
-        paid
+        let paid = exchange.hold.as_mut().map_or(tokens, |h| h.extend(now, tokens));
+        slices.extended(paid);
+        paid > 0
     }
 
     fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -52,7 +52,7 @@ impl Reserved {
 pub struct Hold {
     route: Rc<Route>,
     money: Option<Reservation>,
-    waiting: Option<Waiting>,
+    waiting: Option<(Waiting, u64)>,
     tickets: RateTickets,
     dry: Vec<(usize, Option<Reservation>, RateTickets)>,
     price: Dearest,
@@ -321,39 +321,42 @@ impl Hold {
         }
     }
 
-    /// Asks for `tokens` more output. True when they are paid for.
-    pub fn extend(&mut self, now: Now, tokens: u64) -> bool {
+    /// Asks for `tokens` more output. Returns how many were paid for: none, these, or those of an earlier ask that was
+    /// still waiting.
+    pub fn extend(&mut self, now: Now, tokens: u64) -> u64 {
         let route = self.route.clone();
-        let Some(money) = &mut self.money else { return true };
-        if let Some(waiting) = self.waiting.take() {
-            return match waiting.poll(now, None) {
-                Outcome::Reserved(more) => {
-                    money.absorb(more);
-                    self.output += tokens;
-                    true
-                }
-                Outcome::Wait(waiting) => {
-                    self.waiting = Some(waiting);
-                    false
-                }
-                Outcome::Refused(_) | Outcome::Away => false,
-            };
-        }
-        let price = self.price.of_output(tokens);
-        let count = i64::try_from(tokens).unwrap_or(i64::MAX);
-        let legs = &route.guards.enforced.legs;
-        let amounts: Vec<i64> =
-            legs.iter().map(|l| if l.unit == Unit::Money { price } else { count }).collect();
-        match money.extend_each(now, &amounts) {
-            Extension::Done => {
+        let Some(money) = &mut self.money else { return tokens };
+        let (outcome, tokens) = match self.waiting.take() {
+            Some((waiting, earlier)) => (waiting.poll(now, None), earlier),
+            None => {
+                let price = self.price.of_output(tokens);
+                let count = i64::try_from(tokens).unwrap_or(i64::MAX);
+                let legs = &route.guards.enforced.legs;
+                let amounts: Vec<i64> =
+                    legs.iter().map(|l| if l.unit == Unit::Money { price } else { count }).collect();
+                let outcome = match money.extend_each(now, &amounts) {
+                    Extension::Done => {
+                        self.output += tokens;
+                        return tokens;
+                    }
+                    Extension::Wait(waiting) => Outcome::Wait(waiting),
+                    Extension::Refused(refusal) => Outcome::Refused(refusal),
+                    Extension::Away => Outcome::Away,
+                };
+                (outcome, tokens)
+            }
+        };
+        match outcome {
+            Outcome::Reserved(more) => {
+                money.absorb(more);
                 self.output += tokens;
-                true
+                tokens
             }
-            Extension::Wait(waiting) => {
-                self.waiting = Some(waiting);
-                false
+            Outcome::Wait(waiting) => {
+                self.waiting = Some((waiting, tokens));
+                0
             }
-            Extension::Refused(_) | Extension::Away => false,
+            Outcome::Refused(_) | Outcome::Away => 0,
         }
     }
 

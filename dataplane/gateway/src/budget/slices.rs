@@ -48,12 +48,13 @@ impl Slices {
     /// What to do after `bytes` of content.
     pub fn next(&mut self, bytes: u64, now: Instant) -> Next {
         let slice = self.slice();
-        if slice == 0 || bytes + SLICE / 2 < self.paid {
+        let tail = self.tail(bytes, now);
+        if slice == 0 || bytes + tail.saturating_mul(2).max(SLICE / 2) < self.paid {
             self.dry = None;
             return Next::Read;
         }
-        if bytes + self.tail(bytes, now) < self.paid {
-            // Half a slice is left: ask, but not at every event.
+        if bytes + tail < self.paid {
+            // Some is left: ask ahead, but not at every event.
             if self.asked.is_some_and(|at| now < at + POLL) {
                 return Next::Read;
             }
@@ -64,18 +65,20 @@ impl Slices {
         if now >= since + PATIENCE { Next::End } else { Next::Wait(slice) }
     }
 
-    /// Another slice was paid for.
-    pub fn extended(&mut self) {
-        self.paid += self.slice();
-        (self.asked, self.dry) = (None, None);
+    /// `tokens` more were paid for.
+    pub fn extended(&mut self, tokens: u64) {
+        if tokens > 0 {
+            self.paid = self.full.min(self.paid.saturating_add(tokens));
+            (self.asked, self.dry) = (None, None);
+        }
     }
 
-    /// Tokens that may arrive between the decision to stop and the provider's hearing of it: 0.5 s at the observed
-    /// rate, but never so much that the first slice could not be read at all.
+    /// Tokens that may still come once we stop reading: 0.5 s at the observed rate. A young stream has no rate yet:
+    /// as much as it brought may come again.
     fn tail(&self, bytes: u64, now: Instant) -> u64 {
-        let elapsed = now.saturating_duration_since(self.began).as_millis().max(1);
+        let elapsed = now.saturating_duration_since(self.began).as_millis().max(500);
         let half_second = u128::from(bytes) * 500 / elapsed;
-        u64::try_from(half_second).unwrap_or(u64::MAX).clamp(LEAST_TAIL, SLICE / 4)
+        u64::try_from(half_second).unwrap_or(u64::MAX).max(LEAST_TAIL)
     }
 }
 
@@ -88,15 +91,33 @@ mod tests {
         Slices::new(paid, full, now)
     }
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn the_next_slice_is_asked_for_at_half_a_slice() {
-        let now = Instant::now();
-        let mut s = stream(SLICE, 10_000, now);
+        let begin = Instant::now();
+        let mut s = stream(SLICE, 10_000, begin);
+        // 512 bytes in 10 s: a slow stream, its tail is the least.
+        let now = begin + SECOND * 10;
         assert_eq!(s.next(100, now), Next::Read);
         assert_eq!(s.next(SLICE / 2, now), Next::Ask(SLICE));
         assert_eq!(s.next(SLICE / 2 + 1, now), Next::Read, "not at every event");
-        s.extended();
+        s.extended(SLICE);
         assert_eq!(s.next(SLICE / 2 + 2, now), Next::Read);
+    }
+
+    #[test]
+    fn a_fast_stream_is_paid_half_a_second_ahead() {
+        let begin = Instant::now();
+        let mut s = stream(SLICE, 1_000_000, begin);
+        // 80,000 bytes a second: 40,000 may come before the provider hears that it should stop.
+        let (bytes, now) = (80_000, begin + SECOND);
+        let mut paid = SLICE;
+        while let Next::Wait(tokens) = s.next(bytes, now) {
+            s.extended(tokens);
+            paid += tokens;
+        }
+        assert!((120_000..=120_000 + SLICE).contains(&paid), "{paid}");
     }
 
     #[test]
@@ -106,8 +127,8 @@ mod tests {
         assert_eq!(s.next(SLICE, begin), Next::Wait(SLICE));
         assert_eq!(s.next(SLICE, begin + POLL), Next::Wait(SLICE));
         assert_eq!(s.next(SLICE, begin + PATIENCE), Next::End);
-        s.extended();
-        assert_eq!(s.next(SLICE, begin + PATIENCE), Next::Read);
+        s.extended(SLICE * 2);
+        assert_eq!(s.next(SLICE, begin + SECOND * 100), Next::Read);
     }
 
     #[test]
@@ -115,7 +136,7 @@ mod tests {
         let now = Instant::now();
         let mut s = stream(SLICE, SLICE + 10, now);
         assert_eq!(s.next(SLICE - 1, now), Next::Wait(10));
-        s.extended();
+        s.extended(10);
         assert_eq!(s.next(SLICE * 5, now), Next::Read);
     }
 }

@@ -266,6 +266,30 @@ fn the_next_window_is_lent_ahead_and_nothing_waits_at_midnight() {
 }
 
 #[test]
+fn a_lend_of_a_dead_process_is_not_carried_out_between_its_report_and_its_closing() {
+    let mut world = directed(1, 1_000);
+    world.then(MS, |world| world.call(0, 0, vec![0], 10, 10));
+    world.run_until(3 * SECOND);
+    let row = world.standing(0)[0].rows[0];
+    world.kill(0);
+    world.start(0);
+    let (now, ledger) = (world.now(), world.pods[0].ledger.clone().unwrap());
+    let report = ledger.outgoing(now).unwrap();
+    let told = world.lend(&report.batch);
+    let mut late = report.batch.clone();
+    late.incarnation = row.incarnation;
+    late.money[0].number = row.number + 1;
+    late.money[0].lend = Some(Lend { at_least: row.totals.granted + 100, background: false });
+    assert_eq!(world.lend(&late).money[0].granted, row.totals.granted);
+    ledger.feed(now, &report, Ok(told));
+    ledger.tick(now);
+    let closing = ledger.outgoing(now).unwrap();
+    let told = world.lend(&closing.batch);
+    ledger.feed(now, &closing, Ok(told));
+    assert_eq!((world.standing(0)[0].forfeited, world.standing(0)[0].leased, ledger.open_rows()), (0, 0, 0));
+}
+
+#[test]
 fn a_pod_takes_over_the_window_that_the_lender_holds() {
     let mut world = directed(1, 1_000);
     // Another pod, with other time-zone data, was first; its window ends in 5 s.

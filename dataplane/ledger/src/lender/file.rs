@@ -21,6 +21,13 @@ use crate::{
     window::Window,
 };
 
+/// A journal this long is compacted at the start: reading 256 KiB takes some 3 ms.
+const COMPACT_AT_START: u64 = 256 << 10;
+/// While calls wait, only one this long: compacting syncs the disk.
+const COMPACT_RUNNING: u64 = 4 << 20;
+/// The rates' journal is not synced.
+const COMPACT_RATES: u64 = 1 << 20;
+
 /// A [`Book`] with a journal, in a data directory of its own.
 #[derive(Debug)]
 pub struct FileLender {
@@ -85,8 +92,11 @@ impl FileLender {
             frames.into_iter().flat_map(|frame| frame.rates.into_iter().map(move |rate| (frame.wall, rate)));
         let rates = RateBook::reopened(opened.generation, now, rates);
         let findings = torn.into_iter().chain(torn_rates).collect();
-        let inner = Mutex::new(Inner { book, journal, opened, rates, rates_journal });
-        Ok(Self { inner, epoch: opened.epoch, findings, _lock: lock })
+        let mut inner = Inner { book, journal, opened, rates, rates_journal };
+        if inner.journal.is_long(COMPACT_AT_START) {
+            inner.compact()?;
+        }
+        Ok(Self { inner: Mutex::new(inner), epoch: opened.epoch, findings, _lock: lock })
     }
 
     /// How often this lender was opened: a [`crate::Revision::epoch`] that grows with every start.
@@ -124,8 +134,8 @@ impl Inner {
             self.journal.append(&Frame { wall: self.book.wall(), records, ..Frame::default() })
         };
         written.map_err(write_fault)?;
-        if self.journal.is_long() {
-            self.compact().map_err(write_fault)?;
+        if self.journal.is_long(COMPACT_RUNNING) && self.compact().is_err() {
+            self.journal.postpone();
         }
         Ok(())
     }
@@ -150,7 +160,7 @@ impl Inner {
             let frame = Frame { wall: now.wall, rates, ..Frame::default() };
             self.rates_journal.append(&frame).map_err(write_fault)?;
         }
-        if self.rates_journal.is_long() {
+        if self.rates_journal.is_long(COMPACT_RATES) {
             let frame = |rate| Frame { wall: now.wall, rates: vec![rate], ..Frame::default() };
             let frames = self.rates.records(now).into_iter().map(frame);
             self.rates_journal.rewrite(frames, false).map_err(write_fault)?;

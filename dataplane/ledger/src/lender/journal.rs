@@ -13,8 +13,6 @@ use crate::{book::Record, checksum::crc32, rate::RateRecord};
 
 /// The format written here; a newer one is not read.
 const VERSION: u32 = 1;
-/// Below this size a journal is not worth compacting.
-const COMPACT_FROM: u64 = 1 << 20;
 
 /// Something that was repaired on the way and should be told loudly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,9 +151,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether a compaction is due.
-    pub(super) fn is_long(&self) -> bool {
-        self.length > COMPACT_FROM && self.length > 4 * self.compact
+    /// Whether a compaction is due: longer than `worth` and than four times what the last one left.
+    pub(super) fn is_long(&self, worth: u64) -> bool {
+        self.length > worth && self.length > 4 * self.compact
+    }
+
+    /// A compaction failed: not again before the journal has doubled. Nothing is lost meanwhile.
+    pub(super) fn postpone(&mut self) {
+        self.compact = self.length / 2;
     }
 
     /// Replaces the journal by `frames`, atomically; with `sync` also for power cuts.
@@ -169,14 +172,9 @@ impl Journal {
             line(&frame, &mut bytes).map_err(|source| self.io(source))?;
         }
         let next = self.path.with_extension("new");
-        let written = File::create(&next).and_then(|mut file| {
-            file.write_all(&bytes)?;
-            if sync { file.sync_data() } else { Ok(()) }
-        });
-        written
-            .and_then(|()| std::fs::rename(&next, &self.path))
-            .and_then(|()| OpenOptions::new().read(true).append(true).open(&self.path))
-            .map(|file| self.file = file)
+        // The handle is open before the rename, so that nothing can be appended to a file that is gone.
+        self.file = write_new(&next, &bytes, sync)
+            .and_then(|file| std::fs::rename(&next, &self.path).map(|()| file))
             .map_err(|source| self.io(source))?;
         self.length = bytes.len() as u64;
         self.compact = self.length;
@@ -192,6 +190,18 @@ impl Journal {
     fn io(&self, source: io::Error) -> JournalError {
         JournalError::Io { path: self.path.clone(), source }
     }
+}
+
+fn write_new(path: &Path, bytes: &[u8], sync: bool) -> io::Result<File> {
+    if path.exists() {
+        std::fs::remove_file(path)?;
+    }
+    let mut file = OpenOptions::new().create_new(true).read(true).append(true).open(path)?;
+    file.write_all(bytes)?;
+    if sync {
+        file.sync_data()?;
+    }
+    Ok(file)
 }
 
 fn line(frame: &Frame, out: &mut Vec<u8>) -> io::Result<()> {

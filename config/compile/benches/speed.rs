@@ -72,8 +72,8 @@ fn world(keys: usize) -> impl Iterator<Item = Object> {
 
 /// Time that this thread has had on a core, so that a busy machine does not show.
 fn on_cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec.try_into().unwrap(), now.tv_nsec.try_into().unwrap())
 }
 
 fn time<T>(rounds: usize, mut run: impl FnMut(usize) -> T) -> Duration {

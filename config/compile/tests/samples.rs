@@ -2,7 +2,7 @@
 //! writes it anew; the diff is then read by people.
 //!
 //! References (`env://...`) are not followed here, and a key without a token of its own gets one made from its name.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 use serde_json::{Value, json};
 use smartflow_compile::{

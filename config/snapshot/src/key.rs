@@ -1,6 +1,6 @@
 //! Virtual keys: who may call what.
 
-use crate::{Budget, Limits, ObjectName, TokenHash};
+use crate::{Budget, Keyed, Limits, ObjectName, TokenHash};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +27,21 @@ pub struct Key {
     pub expires_at: Option<i64>,
     /// Keys whose budgets and limits also pay, nearest first; resolved and free of cycles.
     pub parents: Box<[ObjectName]>,
+}
+
+/// What a key without a usable token is found under: not the hash of anything that is known.
+static NO_TOKEN: TokenHash = TokenHash([0; 32]);
+
+impl Keyed<TokenHash> for Arc<Key> {
+    fn key(&self) -> &TokenHash {
+        self.token.as_ref().unwrap_or(&NO_TOKEN)
+    }
+}
+
+impl Keyed<ObjectName> for Arc<Key> {
+    fn key(&self) -> &ObjectName {
+        &self.name
+    }
 }
 
 /// Who a key was given to; policies and the usage log refer to it.

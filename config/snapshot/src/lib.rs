@@ -24,7 +24,7 @@ pub use names::{Names, Offered, Target};
 pub use policy::{Access, BudgetPer, Effect, Enforcement, Policy, PolicyBudget, PolicyLimits, Targets};
 pub use provider::{Auth, Model, Namespaces, Protocol, Provider, Simulation, Timeouts};
 pub use secret::Secret;
-pub use shards::Shards;
+pub use shards::{Keyed, Shards};
 
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use super::{Compiler, Dirty};
 use crate::object::Kind;
-use smartflow_snapshot::{Grant, Grants, Key};
+use smartflow_snapshot::{Grant, Grants, Key, ObjectName};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -69,14 +69,14 @@ impl Compiler {
                 group.unmatched = group.unmatched.map(|u| !u);
             }
         }
-        for (name, entry) in self.keys.iter_mut() {
-            if let Some(key) = &entry.key
-                && turned.contains(&group(key))
-            {
-                let unmatched = !entry.is_unmatched();
-                entry.set_unmatched(unmatched);
-                dirty.report(Kind::VirtualKey, name);
+        let concerned = |name: &&ObjectName| self.sound_key(name).is_some_and(|k| turned.contains(&group(k)));
+        let names: Vec<ObjectName> = self.key_names().filter(concerned).cloned().collect();
+        for name in names {
+            if let Some(entry) = self.open_key(&name) {
+                entry.set_unmatched(!entry.is_unmatched());
             }
+            self.close_key(&name);
+            dirty.report(Kind::VirtualKey, &name);
         }
     }
 

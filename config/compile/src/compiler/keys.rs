@@ -1,5 +1,5 @@
-//! Virtual keys: their tokens and parents. There may be very many, so that an ordinary key costs an entry in a map and
-//! the value that the snapshot has anyway.
+//! Virtual keys: their tokens and parents. There may be very many, so that of an ordinary key nothing is kept but the
+//! value that the snapshot has anyway.
 
 use super::parents::Children;
 use super::{Compiler, Dirty, entry_hash};
@@ -17,6 +17,8 @@ const MIN_TOKEN: usize = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct Keys {
+    /// Those that are not ordinary, and for the time of a step those that are being worked out. All others are in the
+    /// snapshot, with nothing to add.
     entries: HashMap<ObjectName, Entry>,
     pub(super) children: Children,
 }
@@ -24,11 +26,11 @@ pub(super) struct Keys {
 /// A key as it is published, when its spec is sound.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
-    pub(super) key: Option<Arc<Key>>,
+    key: Option<Arc<Key>>,
     extra: Option<Box<Extra>>,
 }
 
-/// What not every key has.
+/// What an ordinary key does not have.
 #[derive(Debug, Default, PartialEq)]
 struct Extra {
     parent: Option<Arc<str>>,
@@ -52,25 +54,19 @@ struct Rare {
 }
 
 impl Keys {
-    pub(super) fn get(&self, name: &ObjectName) -> Option<&Entry> {
-        self.entries.get(name)
+    /// The name of the parent that `name` asks for.
+    pub(super) fn parent(&self, name: &ObjectName) -> Option<&Arc<str>> {
+        self.entries.get(name)?.parent()
     }
 
-    pub(super) fn get_mut(&mut self, name: &ObjectName) -> Option<&mut Entry> {
-        self.entries.get_mut(name)
-    }
-
-    pub(super) fn names(&self) -> impl Iterator<Item = &ObjectName> {
-        self.entries.keys()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&ObjectName, &mut Entry)> {
-        self.entries.iter_mut()
+    /// Who has the token of `name`, when it is not `name`.
+    pub(super) fn in_use_by(&self, name: &ObjectName) -> Option<&ObjectName> {
+        self.entries.get(name)?.rare()?.in_use_by.as_ref()
     }
 }
 
 impl Entry {
-    pub(super) fn parent(&self) -> Option<&Arc<str>> {
+    fn parent(&self) -> Option<&Arc<str>> {
         self.extra.as_ref()?.parent.as_ref()
     }
 
@@ -80,10 +76,6 @@ impl Entry {
 
     pub(super) fn set_unmatched(&mut self, unmatched: bool) {
         self.change(|extra| extra.unmatched = unmatched);
-    }
-
-    pub(super) fn in_use_by(&self) -> Option<&ObjectName> {
-        self.rare()?.in_use_by.as_ref()
     }
 
     pub(super) fn set_in_use_by(&mut self, owner: Option<ObjectName>) {
@@ -115,6 +107,43 @@ impl Entry {
 }
 
 impl Compiler {
+    /// A key whose spec is sound.
+    pub(super) fn sound_key(&self, name: &ObjectName) -> Option<&Arc<Key>> {
+        match self.keys.entries.get(name) {
+            Some(entry) => entry.key.as_ref(),
+            None => self.snapshot.keys_by_name.get(name),
+        }
+    }
+
+    /// True when the VirtualKey is declared, sound or not.
+    pub(super) fn has_key(&self, name: &ObjectName) -> bool {
+        self.keys.entries.contains_key(name) || self.snapshot.keys_by_name.get(name).is_some()
+    }
+
+    /// All VirtualKeys that are declared.
+    pub(super) fn key_names(&self) -> impl Iterator<Item = &ObjectName> {
+        let ordinary = self.snapshot.keys_by_name.iter().map(|(name, _)| name);
+        self.keys.entries.keys().chain(ordinary.filter(|n| !self.keys.entries.contains_key(*n)))
+    }
+
+    /// The entry of a key, to be changed and then given to [`Self::close_key`].
+    pub(super) fn open_key(&mut self, name: &ObjectName) -> Option<&mut Entry> {
+        if !self.keys.entries.contains_key(name) {
+            let key = self.snapshot.keys_by_name.get(name)?.clone();
+            self.keys.entries.insert(key.name.clone(), Entry { key: Some(key), extra: None });
+        }
+        self.keys.entries.get_mut(name)
+    }
+
+    /// Forgets the entry when the snapshot says it all.
+    pub(super) fn close_key(&mut self, name: &ObjectName) {
+        let Some(entry) = self.keys.entries.get(name) else { return };
+        let published = self.snapshot.keys_by_name.get(name);
+        if entry.extra.is_none() && published.is_some() && entry.key.as_ref() == published {
+            self.keys.entries.remove(name);
+        }
+    }
+
     pub(super) fn set_key(
         &mut self,
         name: &ObjectName,
@@ -149,16 +178,19 @@ impl Compiler {
 
     pub(super) fn remove_key(&mut self, name: &ObjectName, dirty: &mut Dirty) {
         self.forget_key(name, dirty);
+        self.publish(name, None);
         dirty.keys.extend(self.keys.descendants(name));
     }
 
-    /// Takes an entry out; returns what its descendants depend on: whether it was sound, and its parent.
+    /// Takes a key out, but for what is published of it; returns what its descendants depend on: whether it was sound,
+    /// and its parent.
     fn forget_key(&mut self, name: &ObjectName, dirty: &mut Dirty) -> (bool, Option<Arc<str>>) {
-        let Some(old) = self.keys.entries.remove(name) else { return (false, None) };
+        let key = self.sound_key(name).cloned();
+        let old = self.keys.entries.remove(name).unwrap_or_else(|| Entry { key: key.clone(), extra: None });
         if let Some(token) = old.token() {
             self.unclaim(token, name);
         }
-        if let Some(key) = &old.key {
+        if let Some(key) = &key {
             self.grants.leave(key);
         }
         if let Some(parent) = old.parent() {
@@ -166,7 +198,7 @@ impl Compiler {
             self.keys.children.remove(&of, name);
             dirty.report(Kind::VirtualKey, &of);
         }
-        (old.key.is_some(), old.parent().cloned())
+        (key.is_some(), old.parent().cloned())
     }
 
     /// Works out the keys that changes touch: tokens from Secrets, ancestors, who has a token that several claim.
@@ -183,11 +215,12 @@ impl Compiler {
     }
 
     fn resolve_key(&mut self, name: &ObjectName) {
-        let Some(entry) = self.keys.get(name) else { return };
+        let Some(entry) = self.open_key(name) else { return };
         let (Some(key), claimed) = (entry.key.clone(), entry.token()) else { return };
+        let secret = entry.rare().and_then(|r| r.secret.clone());
         let mut references = Vec::new();
-        let token = match entry.rare().and_then(|r| r.secret.as_ref()) {
-            Some(secret) => self.token_of(&name.namespace, secret, &mut references),
+        let token = match secret {
+            Some(secret) => self.token_of(&name.namespace, &secret, &mut references),
             None => claimed,
         };
         if token.is_none() && references.is_empty() {
@@ -201,9 +234,9 @@ impl Compiler {
         if let Some(claimed) = claimed {
             self.unclaim(claimed, name);
         }
-        if let Some(entry) = self.keys.get_mut(name) {
+        let same = key.token == token;
+        if let Some(entry) = self.keys.entries.get_mut(name) {
             entry.change(|extra| (extra.orphan, extra.unmatched) = (orphan, unmatched));
-            let same = key.token == token;
             entry.change_rare(|rare| {
                 (rare.references, rare.in_use_by) = (references, None);
                 rare.withheld = if same { None } else { token };
@@ -239,41 +272,52 @@ impl Compiler {
 
     /// Brings the snapshot's entry by name up to date.
     fn publish_key(&mut self, name: &ObjectName) {
-        let old = self.snapshot.keys_by_name.get(name).cloned();
         let parents = self.ancestors(name);
+        let published = self.snapshot.keys_by_name.get(name).cloned();
+        let Some(entry) = self.keys.entries.get_mut(name) else { return };
         let mut new = None;
-        if let (Some(entry), Ok(parents)) = (self.keys.get_mut(name), parents)
+        if let Ok(parents) = parents
             && let Some(mut key) = entry.key.take()
         {
             let claimed = key.token.or_else(|| entry.rare()?.withheld);
-            let (token, withheld) =
-                if entry.in_use_by().is_some() { (None, claimed) } else { (claimed, None) };
+            let in_use = entry.rare().is_some_and(|r| r.in_use_by.is_some());
+            let (token, withheld) = if in_use { (None, claimed) } else { (claimed, None) };
             entry.change_rare(|rare| rare.withheld = withheld);
             if key.token != token || key.parents != parents {
                 let key = Arc::make_mut(&mut key);
                 (key.token, key.parents) = (token, parents);
             }
             // The snapshot's own value, when it says the same: nothing is kept twice.
-            let key = old.clone().filter(|o| *o == key).unwrap_or(key);
+            let key = published.filter(|p| *p == key).unwrap_or(key);
             entry.key = Some(key.clone());
             new = Some(key);
         }
-        if old == new {
+        self.publish(name, new);
+        self.close_key(name);
+    }
+
+    fn publish(&mut self, name: &ObjectName, new: Option<Arc<Key>>) {
+        if self.snapshot.keys_by_name.get(name) == new.as_ref() {
             return;
         }
-        match &new {
-            Some(key) => self.snapshot.keys_by_name.insert(name.clone(), key.clone()),
+        let hash = |key: &Arc<Key>| entry_hash("key", key);
+        let put = new.as_ref().map(hash).unwrap_or_default();
+        let old = match new {
+            Some(key) => self.snapshot.keys_by_name.insert(key),
             None => self.snapshot.keys_by_name.remove(name),
         };
-        let hash = |key: &Option<Arc<Key>>| key.as_ref().map(|k| entry_hash("key", k)).unwrap_or_default();
-        self.snapshot.hash = self.snapshot.hash.minus(hash(&old)).plus(hash(&new));
+        self.snapshot.hash = self.snapshot.hash.minus(old.as_ref().map(hash).unwrap_or_default()).plus(put);
     }
 
     pub(super) fn key_report(&self, name: &ObjectName) -> Option<(Serving, Vec<Finding>)> {
-        let entry = self.keys.get(name)?;
+        let ordinary = Entry::default();
+        let entry = match self.keys.entries.get(name) {
+            None if !self.has_key(name) => return None,
+            entry => entry.unwrap_or(&ordinary),
+        };
+        let key = self.sound_key(name);
         let extra = entry.extra.as_deref();
-        let callable =
-            entry.key.as_ref().is_some_and(|k| k.token.is_some()) && !extra.is_some_and(|e| e.orphan);
+        let callable = key.is_some_and(|k| k.token.is_some()) && !extra.is_some_and(|e| e.orphan);
         let serving = match (callable, extra.is_some_and(|e| e.last_good)) {
             (false, _) => Serving::Nothing,
             (true, true) => Serving::LastGood,
@@ -292,19 +336,21 @@ impl Compiler {
                 ));
             }
         }
-        // A key that only pays for others grants nothing, as it should.
-        let pays = |key: &Key| key.models.0.is_empty() && self.keys.children.any(name);
-        if let Some(key) = entry.key.as_ref().filter(|k| entry.is_unmatched() && !pays(k)) {
-            let (message, fix) = if key.models.0.is_empty() {
-                ("The key grants no model.", "List models: exact names, prefix* or *.")
-            } else {
-                (
-                    "No model that exists here matches.",
-                    "Compare the names with those of the LLMProviders that the namespace may use.",
-                )
-            };
-            findings.push(Finding::reference(Reason::NoModelMatches, "spec.models", message, fix).warning());
-        }
+        findings.extend(key.filter(|_| entry.is_unmatched()).and_then(|key| self.unmatched(key)));
         Some((serving, findings))
+    }
+
+    /// The warning for a key that grants nothing that exists. One that only pays for others grants nothing, as it
+    /// should.
+    fn unmatched(&self, key: &Key) -> Option<Finding> {
+        let (message, fix) = match key.models.0.is_empty() {
+            true if self.keys.children.any(&key.name) => return None,
+            true => ("The key grants no model.", "List models: exact names, prefix* or *."),
+            false => (
+                "No model that exists here matches.",
+                "Compare the names with those of the LLMProviders that the namespace may use.",
+            ),
+        };
+        Some(Finding::reference(Reason::NoModelMatches, "spec.models", message, fix).warning())
     }
 }

@@ -168,7 +168,7 @@ impl Compiler {
         self.providers
             .names()
             .map(of(Kind::LLMProvider))
-            .chain(self.keys.names().map(of(Kind::VirtualKey)))
+            .chain(self.key_names().map(of(Kind::VirtualKey)))
             .chain(self.policies.names().map(of(Kind::Policy)))
             .chain(self.secrets.names().map(of(Kind::Secret)))
             .chain(self.namespaces.names().map(|name| ObjectRef { kind: Kind::Namespace, name }))
@@ -241,7 +241,7 @@ impl Compiler {
     fn contains(&self, id: &ObjectRef) -> bool {
         match id.kind {
             Kind::LLMProvider => self.providers.get(&id.name).is_some(),
-            Kind::VirtualKey => self.keys.get(&id.name).is_some(),
+            Kind::VirtualKey => self.has_key(&id.name),
             Kind::Policy => self.policies.contains(&id.name),
             Kind::Secret => self.secrets.report(&id.name).is_some(),
             Kind::Namespace => self.namespaces.report(&id.name).is_some(),

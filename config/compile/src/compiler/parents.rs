@@ -66,10 +66,9 @@ impl Compiler {
         };
         let mut chain: Vec<ObjectName> = Vec::new();
         let mut here = name;
-        while let Some(parent) = self.keys.get(here).and_then(|e| e.parent()) {
-            // The map's own name is shared; a name made here would be a copy for every child.
+        while let Some(parent) = self.keys.parent(here) {
             let key = ObjectName::new(name.namespace.clone(), parent.clone());
-            let Some(parent) = self.keys.get(&key).and_then(|e| e.key.as_ref()) else {
+            let Some(parent) = self.sound_key(&key) else {
                 let message = match chain.last() {
                     Some(child) => {
                         format!("There is no valid VirtualKey {key}, the parent of {}.", child.name)

@@ -39,19 +39,22 @@ impl Compiler {
 
     /// Decides who has the tokens that changes touched: the first by namespace and name.
     pub(super) fn settle_tokens(&mut self, dirty: &mut Dirty) {
-        for token in &self.tokens.touched {
-            let Some(claims) = self.tokens.claims.get(token) else { continue };
-            let Some(winner) = claims.first() else { continue };
+        let mut turned = Vec::new();
+        for claims in self.tokens.touched.iter().filter_map(|t| self.tokens.claims.get(t)) {
+            let winner = claims.first();
             for claimant in claims {
-                let in_use_by = (claimant != winner).then_some(winner);
-                if let Some(entry) = self.keys.get_mut(claimant)
-                    && entry.in_use_by() != in_use_by
-                {
-                    entry.set_in_use_by(in_use_by.cloned());
-                    dirty.keys.insert(claimant.clone());
-                    dirty.report(Kind::VirtualKey, claimant);
+                let in_use_by = winner.filter(|w| *w != claimant);
+                if self.keys.in_use_by(claimant) != in_use_by {
+                    turned.push((claimant.clone(), in_use_by.cloned()));
                 }
             }
+        }
+        for (claimant, in_use_by) in turned {
+            if let Some(entry) = self.open_key(&claimant) {
+                entry.set_in_use_by(in_use_by);
+            }
+            dirty.report(Kind::VirtualKey, &claimant);
+            dirty.keys.insert(claimant);
         }
     }
 
@@ -62,7 +65,7 @@ impl Compiler {
             let winner = claims.first().and_then(|w| self.snapshot.keys_by_name.get(w)).cloned();
             match winner {
                 Some(key) => {
-                    self.snapshot.keys.insert(token, key);
+                    self.snapshot.keys.insert(key);
                     if claims.len() == 1 {
                         self.tokens.claims.remove(&token);
                     }

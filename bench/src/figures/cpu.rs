@@ -1,6 +1,6 @@
 //! CPU per request and per stream event, beside the floor in the same rounds.
 
-use super::stage::{Session, Stage, Subject};
+use super::stage::{Running, Session, Stage, Subject};
 use super::{Fault, note};
 use crate::kit::{Measure, Test};
 use crate::load::Kind;
@@ -52,10 +52,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// Gateway over floor, of the medians.
+    fn is(&self, session: &Session, compared: &Compared) -> bool {
+        self.kit == session.kit.name() && self.test == compared.test.name
+    }
+
+    /// Gateway over floor: the median of what each round says.
     #[must_use]
     pub fn ratio(&self) -> f64 {
-        self.gateway.median() / self.floor.median()
+        self.gateway.over(&self.floor).median()
     }
 
     /// Least and greatest ratio within one round, as text.
@@ -66,23 +70,31 @@ impl Row {
     }
 }
 
-/// Measures every subject with every kit, in interleaved rounds.
+/// Measures every subject with every kit, in interleaved rounds: all run side by side, idle but for the one that is
+/// asked, and each load goes to all of them before the next load, so that what is compared is measured close together.
 ///
 /// # Errors
 /// When anything does not run.
 pub fn measure(stage: &Stage) -> Result<Vec<Row>, Fault> {
+    let sessions = &stage.sessions;
     let mut rows: Vec<Row> =
-        stage.sessions.iter().flat_map(|session| COMPARED.iter().map(|c| row(session, c))).collect();
-    let mut order: Vec<(usize, Subject)> =
-        (0..stage.sessions.len()).flat_map(|at| [(at, Subject::Floor), (at, Subject::Gateway)]).collect();
+        sessions.iter().flat_map(|session| COMPARED.iter().map(|c| row(session, c))).collect();
     for round in 1..=stage.plan.rounds {
         note(&format!("CPU, round {round} of {}", stage.plan.rounds));
-        for &(at, subject) in &order {
-            let Some(session) = stage.sessions.get(at) else { continue };
-            let rows = rows.iter_mut().filter(|row| row.kit == session.kit.name());
-            visit(stage, session, subject, rows)?;
+        let mut visits = Vec::new();
+        for session in sessions {
+            for subject in [Subject::Floor, Subject::Gateway] {
+                visits.push(Visit { session, subject, running: stage.start(session, subject)? });
+            }
         }
-        order.rotate_left(1);
+        let count = visits.len();
+        visits.rotate_left((round as usize) % count.max(1));
+        for compared in &COMPARED {
+            for visit in &visits {
+                let row = rows.iter_mut().find(|row| row.is(visit.session, compared));
+                visit.load(stage, compared, row)?;
+            }
+        }
     }
     Ok(rows)
 }
@@ -99,24 +111,26 @@ fn row(session: &Session, compared: &Compared) -> Row {
     }
 }
 
-fn visit<'a>(
-    stage: &Stage,
-    session: &Session,
+/// Something that runs in this round.
+struct Visit<'a> {
+    session: &'a Session,
     subject: Subject,
-    rows: impl Iterator<Item = &'a mut Row>,
-) -> Result<(), Fault> {
-    let running = stage.start(session, subject)?;
-    let name = if subject == Subject::Floor { "floor" } else { "gateway" };
-    for (row, compared) in rows.zip(&COMPARED) {
-        let measure = stage.load(session, name, &running, compared.test)?;
+    running: Running,
+}
+
+impl Visit<'_> {
+    fn load(&self, stage: &Stage, compared: &Compared, row: Option<&mut Row>) -> Result<(), Fault> {
+        let name = if self.subject == Subject::Floor { "floor" } else { "gateway" };
+        let measure = stage.load(self.session, name, &self.running, compared.test)?;
         let figure = (compared.figure)(&measure);
-        match subject {
+        let Some(row) = row else { return Ok(()) };
+        match self.subject {
             Subject::Floor => row.floor.push(figure),
             Subject::Gateway => {
                 row.gateway.push(figure);
                 row.per_second.push(measure.per_second);
             }
         }
+        Ok(())
     }
-    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use super::Args;
 use crate::prompt::prose;
-use serde_json::{Value, json};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -41,17 +40,15 @@ impl Kind {
         }
     }
 
-    fn body(self, model: &str, prompt: &str) -> Value {
-        let messages = json!([{"role": "user", "content": prompt}]);
+    /// Fields in the order in which clients write them. The model's name and the prompt need no escape.
+    fn body(self, model: &str, prompt: &str) -> String {
+        let chat = format!(r#""model":"{model}","messages":[{{"role":"user","content":"{prompt}"}}]"#);
         match self {
-            Self::Chat => json!({"model": model, "messages": messages}),
-            Self::ChatStream => json!({
-                "model": model,
-                "messages": messages,
-                "stream": true,
-                "stream_options": {"include_usage": true},
-            }),
-            Self::Embeddings => json!({"model": model, "input": prompt}),
+            Self::Chat => format!("{{{chat}}}"),
+            Self::ChatStream => {
+                format!(r#"{{{chat},"stream":true,"stream_options":{{"include_usage":true}}}}"#)
+            }
+            Self::Embeddings => format!(r#"{{"model":"{model}","input":"{prompt}"}}"#),
         }
     }
 }
@@ -67,7 +64,7 @@ pub(super) struct Ask {
 impl Ask {
     pub(super) fn new(args: &Args) -> Self {
         let model = args.model.as_deref().unwrap_or(args.kind.model());
-        let body = args.kind.body(model, &prose(args.prompt_bytes)).to_string();
+        let body = args.kind.body(model, &prose(args.prompt_bytes));
         let mut lines = vec![
             format!("POST {} HTTP/1.1", args.kind.path()),
             format!("host: {}", args.target),
@@ -82,6 +79,23 @@ impl Ask {
             bytes: format!("{}\r\n\r\n{body}", lines.join("\r\n")).into_bytes(),
             proof: args.kind.proof(),
             streamed: args.kind == Kind::ChatStream,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::ValueEnum;
+    use serde_json::Value;
+
+    #[test]
+    fn every_body_is_json_that_names_the_model() {
+        for kind in Kind::value_variants() {
+            let body: Value = serde_json::from_str(&kind.body("m", &prose(300))).unwrap();
+            assert_eq!(body.pointer("/model").unwrap(), "m");
+            assert_eq!(body.pointer("/stream").is_some(), *kind == Kind::ChatStream);
         }
     }
 }

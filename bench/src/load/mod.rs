@@ -39,8 +39,8 @@ pub struct Args {
     /// What is asked
     #[arg(long, value_enum, default_value = "chat")]
     pub kind: Kind,
-    /// Model asked for; the default follows the kind
-    #[arg(long)]
+    /// Model asked for, no quotes in it; the default follows the kind
+    #[arg(long, value_parser = unquoted)]
     pub model: Option<String>,
     /// Bytes of the prompt
     #[arg(long, default_value_t = 200)]
@@ -88,6 +88,15 @@ pub enum Fault {
 fn watched(text: &str) -> Result<(String, u32), String> {
     let (name, pid) = text.split_once('=').ok_or("expected name=pid")?;
     Ok((name.to_owned(), pid.parse().map_err(|fault| format!("{pid}: {fault}"))?))
+}
+
+fn unquoted(text: &str) -> Result<String, String> {
+    let plain = !text.contains(['"', '\\']) && !text.contains(char::is_control);
+    if plain {
+        Ok(text.to_owned())
+    } else {
+        Err("quotes, backslashes and control characters are not sent".to_owned())
+    }
 }
 
 fn within(name: &'static str, value: f64, least: f64, most: f64) -> Result<f64, Fault> {

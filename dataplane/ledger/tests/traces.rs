@@ -290,6 +290,30 @@ fn a_lend_of_a_dead_process_is_not_carried_out_between_its_report_and_its_closin
 }
 
 #[test]
+fn a_changed_limit_and_a_disablement_return_what_is_not_reserved() {
+    let mut world = directed(1, 100_000);
+    let long_call = |world: &mut World| {
+        world.plan.lasts = (60_000, 60_000);
+        world.call(0, 0, vec![0], 10, 10);
+    };
+    world.then(MS, long_call);
+    world.run_until(3 * SECOND);
+    assert!(world.standing(0)[0].leased > 100);
+    (world.accounts[0].1, world.revision) = (90_000, 2);
+    world.activate(0);
+    world.run_until(3 * SECOND + 100 * MS);
+    assert_eq!((world.standing(0)[0].leased, world.standing(0)[0].limit), (10, 90_000));
+    world.then(MS, long_call);
+    world.run_until(4 * SECOND);
+    assert!(world.standing(0)[0].leased > 100);
+    let (now, pod) = (world.now(), &world.pods[0]);
+    pod.ledger.as_ref().unwrap().disable(now, &pod.accounts[0]);
+    world.flush(0);
+    world.run_until(4 * SECOND + 100 * MS);
+    assert_eq!(world.standing(0)[0].leased, 20, "two calls in flight keep what they have");
+}
+
+#[test]
 fn a_pod_takes_over_the_window_that_the_lender_holds() {
     let mut world = directed(1, 1_000);
     // Another pod, with other time-zone data, was first; its window ends in 5 s.

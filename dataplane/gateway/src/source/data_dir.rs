@@ -1,11 +1,12 @@
 //! What the source keeps from one run to the next.
 
 use super::generated_keys::{Generated, KeyError, Keys};
-use super::last_good::{Changes, Store, StoreError};
+use super::last_good::{Changes, Store, StoreError, Text};
 use smartflow_compile::ObjectRef;
 use smartflow_snapshot::ObjectName;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -53,23 +54,23 @@ impl DataDir {
     }
 
     /// The last valid spec of an object.
-    pub(super) fn spec(&self, id: &ObjectRef) -> Result<Option<Zeroizing<String>>, StoreError> {
+    pub(super) fn spec(&self, id: &ObjectRef) -> Result<Option<Text>, StoreError> {
         let name = id.to_string();
         self.new_specs.get(&name).map_or_else(|| self.specs.get(&name), |new| Ok(new.clone()))
     }
 
     /// What was last read from a file.
-    pub(super) fn text(&self, file: &str) -> Result<Option<Zeroizing<String>>, StoreError> {
+    pub(super) fn text(&self, file: &str) -> Result<Option<Text>, StoreError> {
         self.new_texts.get(file).map_or_else(|| self.texts.get(file), |new| Ok(new.clone()))
     }
 
     /// Keeps, or with `None` forgets, the last valid spec of an object.
     pub(super) fn keep_spec(&mut self, id: &ObjectRef, spec: Option<&str>) {
-        self.new_specs.insert(id.to_string(), spec.map(|s| Zeroizing::new(s.to_owned())));
+        self.new_specs.insert(id.to_string(), spec.map(|s| Arc::new(Zeroizing::new(s.to_owned()))));
     }
 
     /// Keeps, or with `None` forgets, what was read from a file.
-    pub(super) fn keep_text(&mut self, file: &str, text: Option<Zeroizing<String>>) {
+    pub(super) fn keep_text(&mut self, file: &str, text: Option<Text>) {
         self.new_texts.insert(file.to_owned(), text);
     }
 

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Number of files.
@@ -49,9 +50,12 @@ pub enum StoreError {
 }
 
 /// Entries by name; `None` takes one away.
-pub(super) type Changes = BTreeMap<String, Option<Zeroizing<String>>>;
+pub(super) type Changes = BTreeMap<String, Option<Text>>;
 
-type Entries = BTreeMap<String, Zeroizing<String>>;
+/// A text, shared by all that need it for a while.
+pub(super) type Text = Arc<Zeroizing<String>>;
+
+type Entries = BTreeMap<String, Text>;
 
 #[derive(Serialize, Deserialize)]
 struct Shard<'a> {
@@ -75,7 +79,7 @@ impl Store {
     }
 
     /// The text that is kept by this name.
-    pub(super) fn get(&self, name: &str) -> Result<Option<Zeroizing<String>>, StoreError> {
+    pub(super) fn get(&self, name: &str) -> Result<Option<Text>, StoreError> {
         Ok(self.read(shard_of(name))?.remove(name))
     }
 
@@ -143,8 +147,9 @@ impl Store {
         };
         match serde_json::from_str::<Shard<'_>>(&text) {
             Ok(shard) if shard.format == FORMAT => {
-                let owned =
-                    |(name, text): (Cow<'_, str>, Cow<'_, str>)| (name.into(), Zeroizing::new(text.into()));
+                let owned = |(name, text): (Cow<'_, str>, Cow<'_, str>)| {
+                    (name.into(), Arc::new(Zeroizing::new(text.into())))
+                };
                 Ok(shard.entries.into_iter().map(owned).collect())
             }
             Ok(shard) => Err(StoreError::Damaged { path, why: format!("format {}", shard.format) }),
@@ -179,8 +184,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    fn put(name: &str, text: &str) -> (String, Option<Zeroizing<String>>) {
-        (name.to_owned(), Some(Zeroizing::new(text.to_owned())))
+    fn put(name: &str, text: &str) -> (String, Option<Text>) {
+        (name.to_owned(), Some(Arc::new(Zeroizing::new(text.to_owned()))))
     }
 
     fn get(store: &Store, name: &str) -> Option<String> {

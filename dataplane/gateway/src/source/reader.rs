@@ -5,6 +5,7 @@ use super::credentials::{Credentials, Environment};
 use super::data_dir::{DataDir, DataFault};
 use super::files::{Content, Folder, Look};
 use super::inventory::Inventory;
+use super::last_good::Text;
 use super::world::{Faulty, FileFindings, GeneratedKey, World};
 use smartflow_compile::{
     Change, Compiled, Compiler, Finding, Item, Object, ObjectRef, Reason, Report, Serving, Settings,
@@ -36,7 +37,7 @@ pub(super) struct Reader {
 /// What a file was found to hold.
 struct Declared {
     objects: Vec<Object>,
-    text: Zeroizing<String>,
+    text: Text,
 }
 
 type Batch = BTreeMap<Arc<str>, Declared>;
@@ -113,7 +114,7 @@ impl Reader {
         let fault = match content {
             Content::Text(text) => match parse(&text, &mut findings) {
                 Ok(objects) => {
-                    let text = Zeroizing::new(text);
+                    let text = Arc::new(Zeroizing::new(text));
                     if let Some(data) = &mut self.data {
                         data.keep_text(file, Some(text.clone()));
                     }
@@ -137,7 +138,7 @@ impl Reader {
         declared
     }
 
-    fn kept_text(&mut self, file: &str) -> Option<Zeroizing<String>> {
+    fn kept_text(&mut self, file: &str) -> Option<Text> {
         let kept = self.data.as_ref()?.text(file);
         kept.unwrap_or_else(|fault| {
             self.faults.push(fault.into());
@@ -189,7 +190,7 @@ impl Reader {
         &mut self,
         id: &ObjectRef,
         mut copies: Copies,
-        texts: &BTreeMap<Arc<str>, Zeroizing<String>>,
+        texts: &BTreeMap<Arc<str>, Text>,
     ) -> Option<Object> {
         let files = self.inventory.files_of(id);
         if copies.len() == 1 && files.len() == 1 {

@@ -149,6 +149,7 @@ impl Inner {
     }
 
     fn rate(&mut self, now: Now, batch: &Batch) -> Result<Vec<RateAnswer>, LenderError> {
+        self.rates.hear(now, batch.incarnation);
         let mut rates = Vec::new();
         let handle = |ask| {
             let (answer, record) = self.rates.handle(now, ask);

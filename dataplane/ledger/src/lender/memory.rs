@@ -41,6 +41,7 @@ impl Lender for MemoryLender {
         let mut answers = book.exchange(now, batch);
         book.take_changes();
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.hear(now, batch.incarnation);
         answers.rates = batch.rates.iter().map(|ask| rates.handle(now, ask).0).collect();
         Box::pin(ready(Ok(answers)))
     }

@@ -16,6 +16,8 @@ use crate::{
 
 /// A pod counts as active for this long after its last message about an account, nanoseconds.
 const ACTIVE: u64 = 10 * SLOT_NANOS;
+/// A pod counts towards the fleet for this long after its last sign of life.
+const FLEET: u64 = 60 * SLOT_NANOS;
 /// An incarnation with nothing left in the ring is forgotten after this long; older messages are then harmless.
 const FORGET: u64 = 120 * SLOT_NANOS;
 /// How long nothing is granted after the ring was lost.
@@ -34,6 +36,8 @@ pub struct RateBook {
     lost_until: u64,
     swept: Slot,
     accounts: HashMap<AccountId, Account>,
+    /// When each incarnation was last heard, nanoseconds.
+    fleet: HashMap<Incarnation, u64>,
 }
 
 /// What a lender writes down before it answers: the cells that a message changed, with their new content.
@@ -74,7 +78,14 @@ impl RateBook {
     pub fn new(generation: u64, now: Now, lost: bool) -> Self {
         let lost_until = if lost { now.mono.saturating_add(LOST) } else { 0 };
         let clock = SlotClock::starting(FIRST_SLOT, now.mono);
-        Self { generation, clock, lost_until, swept: FIRST_SLOT, accounts: HashMap::new() }
+        Self {
+            generation,
+            clock,
+            lost_until,
+            swept: FIRST_SLOT,
+            accounts: HashMap::new(),
+            fleet: HashMap::new(),
+        }
     }
 
     /// The book that wrote `records`, oldest first, each with its unix milliseconds, after a restart. Time that passed in between is read off the wall
@@ -119,8 +130,19 @@ impl RateBook {
         self.accounts.len()
     }
 
+    /// A pod gave a sign of life: a batch, with or without messages about rates.
+    pub fn hear(&mut self, now: Now, incarnation: Incarnation) {
+        self.fleet.insert(incarnation, now.mono);
+    }
+
+    fn fleet(&self, now: Now) -> u32 {
+        let heard = self.fleet.values().filter(|heard| now.mono.saturating_sub(**heard) < FLEET).count();
+        u32::try_from(heard).unwrap_or(u32::MAX).max(1)
+    }
+
     /// Carries out one message. The record, if any, must be durable before the answer is given.
     pub fn handle(&mut self, now: Now, ask: &RateAsk) -> (RateAnswer, Option<RateRecord>) {
+        self.hear(now, ask.incarnation);
         let (slot, left) = self.clock.read(now.mono);
         let moment = Moment { mono: now.mono, slot, left };
         if slot >= self.swept + CELLS {
@@ -139,6 +161,7 @@ impl RateBook {
             permits: 0,
             tight: false,
             pods: 1,
+            fleet: self.fleet(now),
             local_for,
         };
         if ask.generation != 0 && ask.generation != self.generation {
@@ -155,6 +178,7 @@ impl RateBook {
     fn sweep(&mut self, now: Moment) {
         self.swept = now.slot;
         self.accounts.retain(|_, account| account.sweep(now));
+        self.fleet.retain(|_, heard| now.mono.saturating_sub(*heard) < FLEET);
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -55,6 +55,8 @@ pub(super) struct Desk {
     incarnation: Incarnation,
     pod: PodId,
     numbers: AtomicU64,
+    /// Pods by the last answer, for accounts that have heard none.
+    fleet: AtomicU32,
     meters: Mutex<Meters>,
     busy: Mutex<Vec<Arc<Meter>>>,
     outbox: Mutex<Vec<RateAsk>>,
@@ -104,6 +106,7 @@ impl RateDesk {
             incarnation,
             pod,
             numbers: AtomicU64::new(1),
+            fleet: AtomicU32::new(1),
             meters: Mutex::default(),
             busy: Mutex::default(),
             outbox: Mutex::default(),
@@ -156,6 +159,7 @@ impl RateDesk {
             meter.as_ref().map(|meter| lock(&meter.state)).as_mut().and_then(|s| s.used.as_mut())
         {
             used.answer(now.mono, answer);
+            self.0.fleet.store(used.fleet(), Ordering::Relaxed);
         }
     }
 }
@@ -185,7 +189,7 @@ impl Rates {
         let state = lock(&self.0.state);
         match &state.used {
             Some(used) => used.levels(now.mono),
-            None => PodRates::new(state.limits).levels(now.mono),
+            None => PodRates::new(state.limits, 1).levels(now.mono),
         }
     }
 
@@ -205,7 +209,8 @@ impl Rates {
 impl Meter {
     fn admit(self: &Arc<Self>, state: &mut State, now: Now, tokens: u32) -> Admission<RateTicket> {
         let State { limits, revision, used } = state;
-        let used = used.get_or_insert_with(|| Box::new(PodRates::new(*limits)));
+        let used = used
+            .get_or_insert_with(|| Box::new(PodRates::new(*limits, self.desk.fleet.load(Ordering::Relaxed))));
         if self.desk.lender.is_some() && used.retries(now.mono) {
             self.ask(used, *revision, now, false);
         }
@@ -253,7 +258,10 @@ impl Meter {
         };
         match at_once(lender.exchange(now, &batch)).ok().and_then(|answers| answers.rates.into_iter().next())
         {
-            Some(answer) => used.answer(now.mono, &answer),
+            Some(answer) => {
+                used.answer(now.mono, &answer);
+                desk.fleet.store(used.fleet(), Ordering::Relaxed);
+            }
             None => used.unanswered(),
         }
     }

@@ -28,16 +28,19 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    /// Ends what is over (its units come back) and begins what was lent ahead.
-    pub(super) fn turn(&mut self, now: u64, rows: &mut Rows) {
+    /// Ends what is over and begins what was lent ahead; whether units came back.
+    pub(super) fn turn(&mut self, now: u64, rows: &mut Rows) -> bool {
+        let mut back = false;
         for lease in [&mut self.now, &mut self.next] {
             if let Some(over) = lease.take_if(|lease| now >= lease.until) {
                 rows.back(over.row, over.units);
+                back |= over.units != Pair::default();
             }
         }
         if self.now.is_none() {
             self.now = self.next.take_if(|lease| now >= lease.from);
         }
+        back
     }
 
     /// Units to be admitted at once.

@@ -21,6 +21,7 @@ fn answer(slot: Slot, left: u64, granted: u32) -> RateAnswer {
         permits: 0,
         tight: false,
         pods: 1,
+        fleet: 1,
         local_for: 0,
     }
 }

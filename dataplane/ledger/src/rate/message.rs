@@ -125,6 +125,8 @@ pub struct RateAnswer {
     pub tight: bool,
     /// Pods that used the account in the last 10 s, the sender included.
     pub pods: u32,
+    /// Pods that the lender heard of in the last minute, whatever they used: the divisor of local windows.
+    pub fleet: u32,
     /// Nanoseconds for which nothing is granted because the ring was lost: local windows till then (L23).
     pub local_for: u64,
 }

@@ -168,6 +168,10 @@ impl World {
             Event::Tend { pod } => {
                 let now = self.pod_clock(pod);
                 self.pods[pod].desk.tend(now);
+                if !self.is_lost(pod) && self.time >= self.lender_down_until {
+                    // Every pod's batches are heard, whatever is in them.
+                    self.lender.hear(self.lender_clock(), Incarnation(pod as u128 + 1));
+                }
                 self.post(pod);
                 self.at(self.time + 50 * MILLI, Event::Tend { pod });
             }

@@ -2,7 +2,10 @@
 use super::*;
 use crate::{
     clock::Now,
-    rate::{RateBook, message::Units},
+    rate::{
+        RateBook,
+        message::{RateAnswer, RateAsk, Units},
+    },
 };
 
 const LIMITS: RateLimits =
@@ -16,7 +19,7 @@ struct Couple {
 
 impl Couple {
     fn new() -> Self {
-        Self { pod: PodRates::new(LIMITS), book: RateBook::new(1, at(0), false), number: 0 }
+        Self { pod: PodRates::new(LIMITS, 1), book: RateBook::new(1, at(0), false), number: 0 }
     }
 
     fn ask(&mut self, now: u64) -> RateAsk {
@@ -139,7 +142,7 @@ fn a_lender_that_is_away_leaves_this_pods_share_of_what_it_did_not_use() {
     pair.admitted(0, 10);
     pair.pod.end();
     let answer =
-        RateAnswer { pods: 2, number: pair.number + 1, ..pair.book.handle(at(0), &pair.ask_other()).0 };
+        RateAnswer { fleet: 2, number: pair.number + 1, ..pair.book.handle(at(0), &pair.ask_other()).0 };
     pair.ask(0);
     pair.pod.answer(0, &RateAnswer { requests: Units::default(), tokens: Units::default(), ..answer });
     pair.pod.unanswered();
@@ -156,7 +159,7 @@ fn a_lender_that_is_away_leaves_this_pods_share_of_what_it_did_not_use() {
 
 impl Couple {
     fn ask_other(&self) -> RateAsk {
-        let mut other = PodRates::new(LIMITS);
+        let mut other = PodRates::new(LIMITS, 1);
         let names = Names {
             account: AccountId(1),
             incarnation: Incarnation(2),

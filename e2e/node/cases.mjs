@@ -71,13 +71,13 @@ test('unicode in small pieces', MOCKED, async () => {
 });
 
 test('tools, streamed, and answered', [], async () => {
-  const messages = user('weather? [[tools=2]]');
+  const messages = user('weather? ask in parallel [[tools=2]]');
   const whole = await ask({ messages, tools: TOOLS, tool_choice: 'required' });
   assert.equal(whole.choices[0].finish_reason, 'tool_calls');
   const stream = client().chat.completions.stream({ model: CHAT, messages, tools: TOOLS, tool_choice: 'required' });
   const message = await stream.finalMessage();
   const names = message.tool_calls.map((c) => c.function.name);
-  if (VENDOR) assert.deepEqual(names, ['get_weather', 'get_forecast']);
+  assert.deepEqual(names, ['get_weather', 'get_forecast']);
   for (const call of message.tool_calls) assert('city' in JSON.parse(call.function.arguments));
   const turn = { role: 'assistant', tool_calls: message.tool_calls.map(({ id, type, function: f }) => ({ id, type, function: { name: f.name, arguments: f.arguments } })) };
   const results = message.tool_calls.map((c) => ({ role: 'tool', tool_call_id: c.id, content: 'sunny' }));
@@ -85,22 +85,24 @@ test('tools, streamed, and answered', [], async () => {
   assert.equal(reply.choices[0].finish_reason, 'stop');
 });
 
-test('structured output', MOCKED, async () => {
+test('structured output', [], async () => {
   const response_format = { type: 'json_schema', json_schema: REPORT };
   const reply = await client().chat.completions.parse({ model: CHAT, messages: user('report'), response_format });
-  assert.deepEqual(JSON.parse(reply.choices[0].message.content), { title: 'mock text', mood: 'good' });
+  const report = JSON.parse(reply.choices[0].message.content);
+  assert(typeof report.title === 'string' && ['good', 'bad'].includes(report.mood), reply.choices[0].message.content);
   const chunks = await collect(await ask({ response_format, stream: true }));
-  assert.deepEqual(JSON.parse(text(chunks)), { title: 'mock text', mood: 'good' });
+  assert.deepEqual(Object.keys(JSON.parse(text(chunks))).sort(), ['mood', 'title']);
 });
 
-test('images', MOCKED, async () => {
+test('images', [], async () => {
   const content = [
     { type: 'text', text: '[[echo=images]]' },
     { type: 'image_url', image_url: { url: 'https://example.invalid/cat.png' } },
     { type: 'image_url', image_url: { url: `data:image/png;base64,${PNG}` } },
   ];
   const reply = await ask({ messages: [{ role: 'user', content }] });
-  assert.equal(reply.choices[0].message.content, 'images url=1 base64=1');
+  const told = reply.choices[0].message.content;
+  assert(VENDOR ? told === 'images url=1 base64=1' : told, told);
 });
 
 test('embeddings', [], async () => {
@@ -128,7 +130,7 @@ test('concurrent', [], async () => {
   answers.forEach((words, n) => assert(VENDOR ? words.split(' ').length === n + 2 : words, `${n}: ${words}`));
 });
 
-test('cancellation', MOCKED, async () => {
+test('cancellation', [], async () => {
   const messages = user('[[tokens=2000 delay_ms=10 tag=js-cancel]]');
   const stream = await ask({ messages, stream: true });
   let seen = 0;
@@ -136,6 +138,7 @@ test('cancellation', MOCKED, async () => {
     seen += 1;
     if (seen === 5) stream.controller.abort();
   }
+  if (!VENDOR) return assert((await ask({ messages: user('next') })).choices.length > 0);
   const left = async () => (await vendorCalls('js-cancel')).find((c) => c.end === 'left');
   assert((await until('the vendor to be left', 1, left)).served < 300);
 });

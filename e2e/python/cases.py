@@ -105,27 +105,25 @@ def unicode_in_small_pieces():
 @case()
 def tools():
     reply = client().chat.completions.create(
-        model=CHAT, messages=user("weather? [[tools=2]]"), tools=TOOLS, tool_choice="required"
+        model=CHAT, messages=user("weather? ask in parallel [[tools=2]]"), tools=TOOLS, tool_choice="required"
     )
     calls = reply.choices[0].message.tool_calls
     assert reply.choices[0].finish_reason == "tool_calls" and calls
-    if VENDOR:
-        assert [c.function.name for c in calls] == ["get_weather", "get_forecast"]
+    assert [c.function.name for c in calls] == ["get_weather", "get_forecast"]
     for call in calls:
         assert pydantic.TypeAdapter(dict).validate_json(call.function.arguments)["city"]
 
 
 @case()
 def tools_streamed_and_answered():
-    messages = user("weather? [[tools=2]]")
+    messages = user("weather? ask in parallel [[tools=2]]")
     with client().chat.completions.stream(
         model=CHAT, messages=messages, tools=TOOLS, tool_choice="required"
     ) as events:
         for _ in events:
             pass
         message = events.get_final_completion().choices[0].message
-    if VENDOR:
-        assert [c.function.name for c in message.tool_calls] == ["get_weather", "get_forecast"]
+    assert [c.function.name for c in message.tool_calls] == ["get_weather", "get_forecast"]
     assert all("city" in pydantic.TypeAdapter(dict).validate_json(c.function.arguments) for c in message.tool_calls)
     turn = {
         "role": "assistant",
@@ -137,29 +135,29 @@ def tools_streamed_and_answered():
     assert reply.choices[0].finish_reason == "stop" and reply.choices[0].message.content
 
 
-@case("direct", "gateway")
+@case()
 def no_parallel_tool_calls():
     reply = client().chat.completions.create(
-        model=CHAT, messages=user("weather? [[tools=2]]"), tools=TOOLS, parallel_tool_calls=False
+        model=CHAT, messages=user("weather? ask in parallel [[tools=2]]"), tools=TOOLS, parallel_tool_calls=False
     )
     assert len(reply.choices[0].message.tool_calls) == 1
 
 
-@case("direct", "gateway")
+@case()
 def structured_output():
     reply = client().chat.completions.parse(model=CHAT, messages=user("report"), response_format=Report)
     report = reply.choices[0].message.parsed
-    assert isinstance(report, Report) and report.mood == "good" and report.parts[0].count == 7
+    assert isinstance(report, Report) and report.mood in ("good", "bad") and report.parts
 
 
-@case("direct", "gateway")
+@case()
 def structured_output_streamed():
     with client().chat.completions.stream(model=CHAT, messages=user("report"), response_format=Report) as events:
         report = events.get_final_completion().choices[0].message.parsed
     assert isinstance(report, Report) and report.parts[0].label
 
 
-@case("direct", "gateway")
+@case()
 def images():
     content = [
         {"type": "text", "text": "what is this? [[echo=images]]"},
@@ -167,13 +165,15 @@ def images():
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}},
     ]
     reply = client().chat.completions.create(model=CHAT, messages=[{"role": "user", "content": content}])
-    assert reply.choices[0].message.content == "images url=1 base64=1"
+    text = reply.choices[0].message.content
+    assert text == "images url=1 base64=1" if VENDOR else text
 
 
-@case("direct", "gateway")
+@case()
 def several_choices():
     reply = client().chat.completions.create(model=CHAT, messages=user("hi [[tokens=6]]"), n=3)
-    assert [c.index for c in reply.choices] == [0, 1, 2] and reply.usage.completion_tokens == 18
+    assert [c.index for c in reply.choices] == [0, 1, 2]
+    assert reply.usage.completion_tokens == 18 or not VENDOR, reply.usage
     chunks = list(client().chat.completions.create(model=CHAT, messages=user("hi [[tokens=6]]"), n=2, stream=True))
     assert {c.choices[0].index for c in chunks} == {0, 1}
 
@@ -234,7 +234,7 @@ def concurrent():
     assert all(answers)
 
 
-@case("direct", "gateway")
+@case()
 def cancellation():
     stream = client().chat.completions.create(
         model=CHAT, messages=user("[[tokens=2000 delay_ms=10 tag=py-cancel]]"), stream=True
@@ -242,6 +242,9 @@ def cancellation():
     for _, _chunk in zip(range(5), stream):
         pass
     stream.close()
+    if not VENDOR:
+        assert client().chat.completions.create(model=CHAT, messages=user("next")).choices
+        return
     (call,) = until("the vendor to be left", 1, lambda: [c for c in vendor_calls("py-cancel") if c["end"] == "left"])
     assert call["served"] < 300, call
 

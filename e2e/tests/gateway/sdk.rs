@@ -44,7 +44,7 @@ async fn simulated(sdk: Sdk) {
     let world = World::new();
     let price = json!({"input": "1", "output": "4"});
     let models = json!([
-        {"name": "simulated-chat", "price": price, "maxOutput": 4096},
+        {"name": "simulated-chat", "price": price, "maxOutput": 4096, "imageTokens": 1000},
         {"name": "simulated-embed", "kind": "Embedding", "price": {"input": "0.1"}},
     ]);
     world.put(

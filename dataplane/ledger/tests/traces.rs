@@ -314,6 +314,24 @@ fn a_changed_limit_and_a_disablement_return_what_is_not_reserved() {
 }
 
 #[test]
+fn a_pod_that_hears_of_tightness_returns_what_it_does_not_need() {
+    let mut world = directed(2, 10_000);
+    world.then(MS, |world| world.call(0, 0, vec![0], 10, 10));
+    world.then(SECOND, |world| {
+        world.plan.lasts = (9_000, 9_000);
+        world.call(1, 0, vec![0], 9_890, 9_890);
+    });
+    world.run_until(2_500 * MS);
+    assert_eq!(world.standing(0)[0].leased, 9_890 + 90);
+    world.then(MS, |world| {
+        world.plan.lasts = (10, 10);
+        world.call(0, 0, vec![0], 10, 10);
+    });
+    world.run_until(5 * SECOND);
+    assert_eq!((world.standing(0)[0].leased, world.counts.waited), (9_890, 2), "without a recall");
+}
+
+#[test]
 fn a_pod_takes_over_the_window_that_the_lender_holds() {
     let mut world = directed(1, 1_000);
     // Another pod, with other time-zone data, was first; its window ends in 5 s.

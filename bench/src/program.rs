@@ -3,12 +3,15 @@
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a program may take to end when asked.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most of a program's output that is shown when it fails.
+const SHOWN: usize = 2_000;
 
 /// Where programs run.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -36,13 +39,13 @@ pub enum Fault {
         source: io::Error,
     },
     /// It ended before it was asked to.
-    #[error("{program} ended early: {status}; its log is {log}")]
+    #[error("{program} ended early: {status}; it said: {log}")]
     Ended {
         /// Its name.
         program: String,
         /// How it ended.
         status: ExitStatus,
-        /// Where its output went.
+        /// The end of its output.
         log: String,
     },
     /// A program that should print its result failed.
@@ -64,10 +67,10 @@ pub fn pause(span: Duration) {
     std::thread::sleep(span);
 }
 
-/// A running program.
+/// A running program; when dropped it is ended and its output removed.
 pub struct Program {
     name: String,
-    log: String,
+    log: PathBuf,
     child: Child,
     /// When it was started.
     pub began: Instant,
@@ -110,7 +113,7 @@ impl Cores {
         command.stdout(file.try_clone().map_err(fault)?).stderr(file);
         let began = Instant::now();
         let child = command.spawn().map_err(fault)?;
-        Ok(Program { log: log.display().to_string(), child, began, name })
+        Ok(Program { log: log.to_owned(), child, began, name })
     }
 
     /// Runs `argv` on the core of the load and returns what it printed.
@@ -136,15 +139,21 @@ impl Program {
         self.child.id()
     }
 
+    /// The end of its output so far.
+    #[must_use]
+    pub fn log_end(&self) -> String {
+        let bytes = std::fs::read(&self.log).unwrap_or_default();
+        let end = bytes.get(bytes.len().saturating_sub(SHOWN)..).unwrap_or_default();
+        String::from_utf8_lossy(end).trim().to_owned()
+    }
+
     /// Checks that it still runs.
     ///
     /// # Errors
     /// When it has ended.
     pub fn alive(&mut self) -> Result<(), Fault> {
         match self.child.try_wait() {
-            Ok(Some(status)) => {
-                Err(Fault::Ended { program: self.name.clone(), status, log: self.log.clone() })
-            }
+            Ok(Some(status)) => Err(Fault::Ended { program: self.name.clone(), status, log: self.log_end() }),
             Ok(None) => Ok(()),
             Err(source) => Err(Fault::Start { program: self.name.clone(), source }),
         }
@@ -162,5 +171,7 @@ impl Drop for Program {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Usage lines of a whole run would fill a disk.
+        let _ = std::fs::remove_file(&self.log);
     }
 }

@@ -53,7 +53,7 @@ pub struct Args {
     /// Markdown file whose figures are replaced by a full run
     #[arg(long)]
     pub page: Option<PathBuf>,
-    /// Folder for results.json and for what programs print
+    /// Folder for results.json, and for scratch files while it runs
     #[arg(long, default_value = "target/bench")]
     pub out: PathBuf,
     /// Where programs run.
@@ -84,7 +84,7 @@ pub enum Fault {
         source: io::Error,
     },
     /// What was started did not answer in time.
-    #[error("{subject} gave no good answer in {seconds} s; the last was: {last}; its log is {log}")]
+    #[error("{subject} gave no good answer in {seconds} s; the last was: {last}; it said: {log}")]
     Silent {
         /// What was started.
         subject: String,
@@ -92,7 +92,7 @@ pub enum Fault {
         seconds: u64,
         /// What came last.
         last: String,
-        /// Where its output is.
+        /// The end of its output.
         log: String,
     },
     /// A changed key was not taken up.

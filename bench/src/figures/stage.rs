@@ -30,7 +30,6 @@ pub struct Stage {
     /// One for each kit; the first is ours.
     pub sessions: Vec<Session>,
     gateway: PathBuf,
-    out: PathBuf,
     folder: TempDir,
     serial: Cell<u32>,
 }
@@ -87,7 +86,6 @@ impl Stage {
             sessions: Vec::new(),
             serial: Cell::new(0),
             gateway,
-            out,
             folder,
         };
         for kit in kits(args, own) {
@@ -99,7 +97,7 @@ impl Stage {
 
     fn session(&self, kit: Kit) -> Result<Session, Fault> {
         let vendor = free_address().map_err(Fault::system("finding a port"))?;
-        let log = self.out.join(format!("{}-mock.log", kit.name()));
+        let log = self.fresh("log");
         let mock = self.cores.beside(&kit.mock(vendor), &log)?;
         let world = self.fresh("world");
         world::write(&world, vendor, 1).map_err(Fault::system("writing a world"))?;
@@ -164,7 +162,7 @@ impl Stage {
         address: SocketAddr,
         admin: SocketAddr,
     ) -> Result<Running, Fault> {
-        let log = self.out.join(format!("{name}.log"));
+        let log = self.fresh("log");
         let mut program = self.cores.measured(argv, &log)?;
         let body = r#"{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]}"#;
         let headers = [world::credential()];
@@ -181,7 +179,7 @@ impl Stage {
             program.alive()?;
             pause(RETRY);
         }
-        let (subject, log) = (name.to_owned(), path_text(&log));
+        let (subject, log) = (name.to_owned(), program.log_end());
         Err(Fault::Silent { subject, seconds: START.as_secs(), last, log })
     }
 

@@ -1,6 +1,7 @@
 //! Which policies concern a call, and what they say. Policies only restrict: all that match apply, in any order.
 
 use smartflow_snapshot::{Access, Effect, Enforcement, Key, Model, ObjectName, Owner, Policy, Provider};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What the matching policies say of one (key, model name).
@@ -24,9 +25,13 @@ pub fn restrictions(
     model: &Model,
 ) -> Restrictions {
     let owner = key.owner.as_deref();
+    let names = names(written, provider, model);
     let mut all = Restrictions::default();
     for policy in policies {
-        if !policy.targets.matches(&key.name.namespace, owner, written, &model.name, &provider.name) {
+        let concerns = |name: &Cow<'_, str>| {
+            policy.targets.matches(&key.name.namespace, owner, name, &model.name, &provider.name)
+        };
+        if !names.iter().any(concerns) {
             continue;
         }
         let blocks = match &policy.effect {
@@ -35,7 +40,7 @@ pub fn restrictions(
                 if limits.is_some() || budget.is_some() {
                     all.metered.push(policy.clone());
                 }
-                access.as_deref().is_some_and(|a| denies(a, owner, written, model))
+                access.as_deref().is_some_and(|a| denies(a, owner, &names, model))
             }
         };
         match (blocks, policy.enforcement) {
@@ -47,14 +52,19 @@ pub fn restrictions(
     all
 }
 
-/// Denials win; an allow list that is there must match. A model counts under the name that was written and under its
-/// own, so that an alias is no way around a denial.
-fn denies(access: &Access, owner: Option<&Owner>, written: &str, model: &Model) -> bool {
+/// Every name that leads to `model`: a policy that names one of them means the model, whatever the caller wrote.
+fn names<'a>(written: &'a str, provider: &Provider, model: &'a Model) -> Vec<Cow<'a, str>> {
+    let short = std::iter::once(&model.name).chain(&model.aliases).map(|n| &**n);
+    let long = short.clone().map(|n| Cow::Owned(format!("{}/{n}", provider.name.name)));
+    std::iter::once(written).chain(short).map(Cow::Borrowed).chain(long).collect()
+}
+
+/// Denials win; an allow list that is there must match. A denial counts under all names of a model, so that none of
+/// them is a way around it; an allowance under its own.
+fn denies(access: &Access, owner: Option<&Owner>, names: &[Cow<'_, str>], model: &Model) -> bool {
     let groups = owner.map_or(&[][..], |o| &*o.groups);
     let in_group = |list: &[Box<str>]| list.iter().any(|g| groups.contains(g));
-    let denied = in_group(&access.deny_groups)
-        || access.deny_models.allows(written)
-        || access.deny_models.allows(&model.name);
+    let denied = in_group(&access.deny_groups) || names.iter().any(|n| access.deny_models.allows(n));
     let allowed = (access.allow_groups.is_empty() || in_group(&access.allow_groups))
         && (access.allow_models.0.is_empty() || access.allow_models.allows(&model.name));
     denied || !allowed
@@ -165,11 +175,17 @@ mod tests {
                 written
             ));
         }
-        assert!(blocked(
-            access(Access { deny_models: grants(&["alias"]), ..Access::default() }),
-            &[],
-            "alias"
-        ));
+        for denied in ["alias", "vendor/gpt", "vendor/*", "vendor/alias"] {
+            for written in ["gpt", "alias", "vendor/gpt"] {
+                let deny = access(Access { deny_models: grants(&[denied]), ..Access::default() });
+                assert!(blocked(deny, &[], written), "{written} is no way around {denied}");
+                let closed = Effect::Closed { reason: "typo".into() };
+                let targets = Targets { models: grants(&[denied]), ..Targets::default() };
+                let policies = [policy("p", Enforcement::Enforce, closed, targets)];
+                let all = restrictions(&policies, &key(&[]), written, &provider(), &model());
+                assert!(all.blocked.is_some(), "{written} is no way around a target {denied}");
+            }
+        }
     }
 
     #[test]

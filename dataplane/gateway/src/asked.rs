@@ -122,6 +122,7 @@ impl Asked {
                 input_bound: input_bound(scan, route.model.image_tokens),
                 cap: scan.output_cap().map(u64::from),
                 n: u64::from(scan.n),
+                thinking: u64::from(scan.thinking_budget.unwrap_or(0)),
                 stream: scan.streams(),
                 embeds: false,
                 streamable: true,
@@ -130,6 +131,7 @@ impl Asked {
                 input_bound: embeddings_input_bound(scan),
                 cap: None,
                 n: 1,
+                thinking: 0,
                 stream: false,
                 embeds: true,
                 streamable: false,
@@ -188,13 +190,7 @@ impl Asked {
         match self {
             Self::Embeddings(body, scan) => scan.splice(body, &route.model.upstream_name),
             Self::Chat(body, scan) => {
-                let name = if scan.max_completion_tokens.value.is_some() {
-                    CapName::MaxCompletionTokens
-                } else if scan.max_tokens.value.is_some() || route.model.legacy_max_tokens {
-                    CapName::MaxTokens
-                } else {
-                    CapName::MaxCompletionTokens
-                };
+                let name = cap_name(scan, route.model.legacy_max_tokens);
                 let cap = reserved.cap().and_then(|tokens| u32::try_from(tokens).ok());
                 let stream = scan.streams() || reserved.as_stream();
                 let edits = Edits {
@@ -207,6 +203,12 @@ impl Asked {
             }
         }
     }
+}
+
+/// The name that the output cap goes by. A model that knows `max_tokens` only would overlook the other name, and with it
+/// the cap that the budget rests on (L18); one that takes both gets the caller's.
+fn cap_name(scan: &ChatScan, legacy: bool) -> CapName {
+    if legacy || scan.max_tokens.value.is_some() { CapName::MaxTokens } else { CapName::MaxCompletionTokens }
 }
 
 /// A price is missing that the resource could name.
@@ -226,5 +228,24 @@ fn unpriced(route: &Route, what: &str, param: &str) -> Fault {
             "This key has a budget and {what} (`{param}`) cannot be priced for `{}`: leave it out, or use a key without a budget.",
             route.model.name
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_cap_goes_by_a_name_that_the_model_obeys() {
+        let name = |cap: &str, legacy| {
+            let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}]{cap}}}"#);
+            cap_name(&ChatRequest::scan(body.as_bytes(), &ScanLimits::default()).unwrap(), legacy)
+        };
+        let (old, new) = (CapName::MaxTokens, CapName::MaxCompletionTokens);
+        assert_eq!((name("", true), name("", false)), (old, new));
+        assert_eq!((name(r#","max_tokens":9"#, true), name(r#","max_tokens":9"#, false)), (old, old));
+        let newer = r#","max_completion_tokens":9"#;
+        assert_eq!((name(newer, true), name(newer, false)), (old, new));
     }
 }

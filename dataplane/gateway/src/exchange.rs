@@ -85,7 +85,7 @@ pub struct Exchange {
     /// When the head of the caller's answer was ready, and the time inside the gateway until then. What follows of a
     /// stream is at the pace of provider and caller.
     answered: Option<(Instant, Duration)>,
-    would_block: Vec<ObjectName>,
+    pub(crate) would_block: Vec<ObjectName>,
     above_soft_limit: bool,
     finished: bool,
 }
@@ -173,6 +173,18 @@ impl Exchange {
         Usage { input: usage.input.min(held.input), output: usage.output.min(held.output), ..usage }
     }
 
+    /// What an answer owes of which `counted` is known, because nobody reported its usage (L21). Of a model
+    /// that also produces what it does not show nothing can be counted: it owes all that is held (L22).
+    #[must_use]
+    pub fn unreported(&self, counted: Usage) -> Bill {
+        let hides = self.route.as_ref().is_some_and(|r| r.model.hidden_output);
+        if hides && self.hold.as_ref().is_some_and(Hold::is_bounded) {
+            Bill::Held
+        } else {
+            Bill::Counted(self.at_most_held(counted))
+        }
+    }
+
     /// The caller left a stream that owes `bill`.
     pub fn leave(&mut self, bill: Bill) {
         self.finish(End { outcome: Outcome::ClientGone, status: CLIENT_GONE, code: None, bill });
@@ -198,10 +210,10 @@ impl Exchange {
             Bill::Counted(usage) => (usage, true),
             Bill::Held => (self.hold.as_ref().map(Hold::worst_usage).unwrap_or_default(), true),
         };
-        let mut cost = self.cost(&usage);
+        let mut cost = if matches!(end.bill, Bill::Nothing) { 0 } else { self.cost(&usage) };
         if let Some(hold) = self.hold.take() {
             let now = self.worker.shared.clock.now();
-            if estimated && hold.is_bounded() {
+            if estimated && hold.holds_money() {
                 cost = if matches!(end.bill, Bill::Held) { hold.held() } else { cost.min(hold.held()) };
             }
             let tokens = usage.input.saturating_add(usage.output);
@@ -213,8 +225,6 @@ impl Exchange {
                     SoftLimitReached { key: &self.caller.key.name, budget: &budget },
                 );
             }
-        } else if matches!(end.bill, Bill::Nothing) {
-            cost = 0;
         }
         let latency = self.call.started.elapsed();
         self.count(&end, &usage, cost, latency);

@@ -12,6 +12,8 @@ pub mod catalog;
 pub mod check;
 pub mod edge;
 pub mod exchange;
+#[cfg(test)]
+mod exchange_tests;
 pub mod identity;
 pub mod listing;
 pub mod live;

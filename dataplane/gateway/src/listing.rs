@@ -47,7 +47,7 @@ pub fn all(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
 /// [`Fault::ModelNotFound`], also for a model that was not granted.
 pub fn one(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
     let (live, caller) = caller(call, worker)?;
-    let name = call.head.uri.path().trim_start_matches("/v1/models/");
+    let name = call.head.uri.path().strip_prefix("/v1/models/").unwrap_or_default();
     let granted = caller.key.models.allows(name);
     let target = live.snapshot.names.resolve(&caller.key.name.namespace, name).filter(|_| granted);
     let target = target.ok_or_else(|| Fault::ModelNotFound { model: name.to_owned() })?;

@@ -227,7 +227,11 @@ impl Relay {
 
     fn buy(&mut self, tokens: u64) -> bool {
         let (Some(exchange), Some(slices)) = (&mut self.exchange, &mut self.slices) else { return true };
-        let now = exchange.worker().shared.clock.now();
+        let shared = &exchange.worker().shared;
+        let now = shared.clock.now();
+        if !exchange.caller().is_still_admitted(&shared.current.load(), now.wall / 1000) {
+            return false;
+        }
         let paid = exchange.hold.as_mut().map_or(tokens, |h| h.extend(now, tokens));
         slices.extended(paid);
         paid > 0
@@ -264,7 +268,14 @@ impl Relay {
     }
 
     fn bill(&self) -> Bill {
-        self.scan.usage().map_or_else(|| Bill::Counted(self.counted()), |usage| Bill::Reported(*usage))
+        let counted = self.counted();
+        let bill = |usage| self.exchange.as_ref().map_or(Bill::Counted(usage), |e| e.unreported(usage));
+        match self.scan.usage() {
+            Some(usage) if self.scan.done() || self.scan.all_finished() => Bill::Reported(*usage),
+            // Some vendors report while they stream: that is no less than what came until then.
+            Some(early) => bill(Usage { output: early.output.max(counted.output), ..*early }),
+            None => bill(counted),
+        }
     }
 
     fn finish(&mut self, outcome: Outcome, bill: Bill) {
@@ -279,7 +290,10 @@ impl Relay {
 
     fn fail(&mut self, fault: Fault) {
         self.source = None;
-        let bill = self.bill();
+        let refused = matches!(fault, Fault::Failed { .. });
+        // An error in place of the first token is a refusal with a polite status: free (L22).
+        let free = refused && self.scan.content_bytes() == 0 && self.scan.usage().is_none();
+        let bill = if free { Bill::Nothing } else { self.bill() };
         if let Some(exchange) = self.exchange.take() {
             self.fault = Some(failed(exchange, fault, Some(bill)));
         }
@@ -305,5 +319,66 @@ impl Drop for Relay {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.leave(bill);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::exchange_tests::Bench;
+    use crate::upstream::play::play;
+    use smartflow_dialect::openai::StreamSettings;
+    use smartflow_snapshot::Simulation;
+
+    /// A stream of which nothing has come yet.
+    async fn relay(bench: &Bench) -> Relay {
+        let (exchange, _) = bench.call("paid", "mock").await;
+        let timeouts = exchange.route.as_ref().unwrap().provider.timeouts;
+        let mut deadline = Deadline::start(&timeouts);
+        let body = br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+        let answer = play(&Simulation::default(), "/chat/completions", body, 0, &mut deadline).await.unwrap();
+        Relay::new(Parts {
+            exchange,
+            source: answer.body,
+            scan: StreamScan::new(StreamSettings::default()),
+            deadline,
+            idle: timeouts.idle,
+            slices: None,
+            tells_usage: false,
+            tells_end: false,
+        })
+    }
+
+    #[tokio::test]
+    async fn an_early_report_is_not_the_bill_of_what_came_after() {
+        let bench = Bench::start();
+        let mut relay = relay(&bench).await;
+        let early = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant"}}],"usage":{"prompt_tokens":7,"completion_tokens":0}}"#;
+        let words = r#"data: {"choices":[{"index":0,"delta":{"content":"thirty bytes of what was said."}}]}"#;
+        relay.take(format!("{early}\n\n{words}\n\n").into());
+        let bill = relay.bill();
+        assert!(matches!(bill, Bill::Counted(u) if u.input == 7 && u.output >= 10), "{bill:?}");
+        let last = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":8}}"#;
+        relay.take(format!("{last}\n\n").into());
+        let bill = relay.bill();
+        assert!(matches!(bill, Bill::Reported(u) if u.output == 8), "{bill:?}");
+    }
+
+    #[tokio::test]
+    async fn an_error_in_place_of_the_first_token_is_free_and_a_later_one_is_not() {
+        let bench = Bench::start();
+        let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
+        let mut first = relay(&bench).await;
+        first.take(error.into());
+        assert!(matches!(first.take_fault(), Some(Fault::Failed { .. })));
+        assert_eq!(bench.spent("paid"), 0);
+        let mut later = relay(&bench).await;
+        later.take(
+            format!("data: {}\n\n{error}", r#"{"choices":[{"index":0,"delta":{"content":"a word"}}]}"#)
+                .into(),
+        );
+        assert!(matches!(later.take_fault(), Some(Fault::Failed { .. })));
+        assert!(bench.spent("paid") > 0);
     }
 }

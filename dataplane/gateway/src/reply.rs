@@ -160,14 +160,14 @@ async fn whole(
     };
     if let Some(error) = &facts.error {
         let fault = stream_error(Some(&exchange), error);
-        return Err(failed(exchange, fault, None));
+        return Err(failed(exchange, fault, facts.usage.map(Bill::Reported)));
     }
     let bill = match facts.usage {
         Some(usage) => Bill::Reported(usage),
         None => {
             let output = facts.content_bytes.div_ceil(3);
             let input = exchange.input_ceiling();
-            Bill::Counted(exchange.at_most_held(Usage { input, output, ..Usage::default() }))
+            exchange.unreported(Usage { input, output, ..Usage::default() })
         }
     };
     let mut headers = headers(&mut exchange, route, reserved);
@@ -236,6 +236,8 @@ async fn put_together(
 
 /// An answer that is not a success.
 async fn refused(mut exchange: Exchange, route: &Route, answer: Answer, mut deadline: Deadline) -> Fault {
+    // Refused is free (L22), also when the caller leaves before the reason was read.
+    exchange.sent = false;
     let status = answer.status;
     let retry_after = answer.headers.get(RETRY_AFTER).cloned();
     let waited = Instant::now();

@@ -93,8 +93,7 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
             return Err(fault);
         }
     };
-    let window = route.model.context_window.map_or(u64::MAX, u64::from);
-    let (input, output) = (wish.input_bound.min(window), plan.map_or(0, |p| p.output));
+    let (input, output) = (wish.billable_input(&route.model), plan.map_or(0, |p| p.output));
     let mut hold = Hold {
         route: route.clone(),
         money: None,
@@ -106,7 +105,7 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
         output,
     };
     if plan.is_some() {
-        let amounts = hold.amounts(&guards.enforced, input, output, true);
+        let amounts = amounts(&guards.enforced, &hold.price, input, output);
         match decided(ledger.reserve(clock.now(), &amounts), clock).await {
             Ok(money) => hold.money = Some(money),
             Err(refused) => {
@@ -115,7 +114,7 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
             }
         }
     }
-    hold.try_dry(ledger, clock, tokens, exchange);
+    hold.try_dry(exchange, asked, &wish, tokens);
     exchange.hold = Some(hold);
     Ok(reserved(plan))
 }
@@ -288,36 +287,39 @@ fn exhausted(leg: &Leg, remaining: i64, resets_at: Option<i64>, now: Now, needed
     }
 }
 
-impl Hold {
-    /// What each account of `room` is asked for.
-    fn amounts(&self, room: &Room, input: u64, output: u64, first: bool) -> Vec<(Arc<Account>, i64)> {
-        let money = if first { self.price.of_tokens(input, output) } else { self.price.of_output(output) };
-        let tokens = i64::try_from(input.saturating_add(output)).unwrap_or(i64::MAX);
-        let amount = |leg: &Leg| if leg.unit == Unit::Money { money } else { tokens };
-        room.legs.iter().map(|leg| (leg.account.clone(), amount(leg))).collect()
-    }
+/// What each account of `room` is asked for.
+fn amounts(room: &Room, price: &Dearest, input: u64, output: u64) -> Vec<(Arc<Account>, i64)> {
+    let money = price.of_tokens(input, output);
+    let tokens = i64::try_from(input.saturating_add(output)).unwrap_or(i64::MAX);
+    let amount = |leg: &Leg| if leg.unit == Unit::Money { money } else { tokens };
+    room.legs.iter().map(|leg| (leg.account.clone(), amount(leg))).collect()
+}
 
-    /// Policies in dry run are asked like the others, but only told about.
-    fn try_dry(&mut self, ledger: &Ledger, clock: &Clock, tokens: u64, exchange: &mut Exchange) {
-        let route = self.route.clone();
+impl Hold {
+    /// Policies in dry run are asked like the others, but only told about. What each would hold is its own: where
+    /// nothing is enforced there is no plan to borrow from.
+    fn try_dry(&mut self, exchange: &mut Exchange, asked: &Asked, wish: &Wish, tokens: u64) {
+        let (route, worker) = (self.route.clone(), exchange.worker().clone());
+        let ledger = &worker.shared.ledger;
         for (index, (policy, room)) in route.guards.dry.iter().enumerate() {
-            let now = clock.now();
-            let tickets = match admit_all(room.rates.iter().map(|(rates, _)| rates), now, tokens) {
-                Admission::Admitted(tickets) => tickets,
-                _ => {
-                    exchange.would_block(policy);
-                    RateTickets::default()
-                }
+            let now = worker.shared.clock.now();
+            let admitted = match admit_all(room.rates.iter().map(|(rates, _)| rates), now, tokens) {
+                Admission::Admitted(tickets) => Some(tickets),
+                _ => None,
             };
-            let mut money = None;
-            if !room.legs.is_empty() {
-                let amounts = self.amounts(room, self.input, self.output, true);
-                match ledger.reserve(now, &amounts) {
-                    Outcome::Reserved(reserved) => money = Some(reserved),
-                    _ => exchange.would_block(policy),
+            let money = match priced_plan(room, ledger, now, asked, wish, &route) {
+                Ok((price, Some(plan))) => {
+                    match ledger.reserve(now, &amounts(room, &price, self.input, plan.output)) {
+                        Outcome::Reserved(money) => Some(money),
+                        _ => None,
+                    }
                 }
+                _ => None,
+            };
+            if admitted.is_none() || (money.is_none() && !room.legs.is_empty()) {
+                exchange.would_block(policy);
             }
-            self.dry.push((index, money, tickets));
+            self.dry.push((index, money, admitted.unwrap_or_default()));
         }
     }
 
@@ -364,6 +366,12 @@ impl Hold {
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         self.money.is_some()
+    }
+
+    /// True when a money budget holds an amount: what is billed without a report is at most that.
+    #[must_use]
+    pub fn holds_money(&self) -> bool {
+        self.is_bounded() && self.route.guards.enforced.legs.iter().any(|l| l.unit == Unit::Money)
     }
 
     /// Nano-USD held.

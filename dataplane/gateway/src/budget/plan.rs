@@ -21,12 +21,24 @@ pub struct Wish {
     pub cap: Option<u64>,
     /// Answers asked for; each may use the whole cap.
     pub n: u64,
+    /// Tokens that the caller wants the model to think at most, of its output.
+    pub thinking: u64,
     /// The caller reads a stream.
     pub stream: bool,
     /// It makes embeddings: no output.
     pub embeds: bool,
     /// The request can be sent as a stream and put together again.
     pub streamable: bool,
+}
+
+impl Wish {
+    /// No more input tokens than this are billed: a prompt that does not fit into the model is refused by the provider,
+    /// and free. Not so with embeddings, where each of many inputs has the window to itself.
+    #[must_use]
+    pub fn billable_input(&self, model: &Model) -> u64 {
+        let window = model.context_window.filter(|_| !self.embeds).map_or(u64::MAX, u64::from);
+        self.input_bound.min(window)
+    }
 }
 
 /// How a budgeted call is paid for.
@@ -58,9 +70,7 @@ pub struct Short {
 /// # Errors
 /// [`Short`] when not even the smallest useful answer fits.
 pub fn plan(wish: &Wish, model: &Model, price: &Dearest, left: i64, short: WhenShort) -> Result<Plan, Short> {
-    // A prompt that does not fit into the model is refused by the provider, and free.
-    let window = model.context_window.map_or(u64::MAX, u64::from);
-    let wish = &Wish { input_bound: wish.input_bound.min(window), ..*wish };
+    let wish = &Wish { input_bound: wish.billable_input(model), ..*wish };
     let fits = |needed: i64| if needed <= left { Ok(()) } else { Err(Short { needed }) };
     if wish.embeds {
         let first = price.of_tokens(wish.input_bound, 0);
@@ -68,7 +78,10 @@ pub fn plan(wish: &Wish, model: &Model, price: &Dearest, left: i64, short: WhenS
         return Ok(Plan { cap: None, lowered: false, first, output: 0, sliced: false, as_stream: false });
     }
     let n = wish.n.max(1);
-    let full = wish.cap.unwrap_or_else(|| model.max_output.map_or(UNKNOWN_CAP, u64::from).min(window));
+    // Providers refuse a cap that does not fit into the window beside the prompt, of which bytes / 3 is a fair measure.
+    let window = model.context_window.map_or(u64::MAX, u64::from);
+    let beside = window.saturating_sub(wish.input_bound / 3).max(LEAST);
+    let full = wish.cap.unwrap_or_else(|| model.max_output.map_or(UNKNOWN_CAP, u64::from).min(beside));
     let at = |cap: u64| price.of_tokens(wish.input_bound, cap.saturating_mul(n));
     let whole = |cap: u64, lowered: bool| Plan {
         cap: Some(cap),
@@ -105,7 +118,8 @@ pub fn plan(wish: &Wish, model: &Model, price: &Dearest, left: i64, short: WhenS
     let base = price.of_tokens(wish.input_bound, 0);
     let eighth = price.affordable((left / 8).saturating_sub(base)) / n;
     let all = price.affordable(left.saturating_sub(base)) / n;
-    let cap = full.min(eighth.max(LOWERED)).min(all).max(least);
+    let floor = full.min(wish.thinking.saturating_add(LEAST));
+    let cap = full.min(eighth.max(LOWERED)).min(all).max(floor);
     fits(at(cap))?;
     Ok(whole(cap, cap < full))
 }
@@ -138,7 +152,7 @@ mod tests {
     }
 
     fn wish(stream: bool, cap: Option<u64>) -> Wish {
-        Wish { input_bound: 1000, cap, n: 1, stream, embeds: false, streamable: true }
+        Wish { input_bound: 1000, cap, n: 1, thinking: 0, stream, embeds: false, streamable: true }
     }
 
     fn planned(wish: Wish, model: &Model, left: i64, short: WhenShort) -> Result<Plan, Short> {
@@ -192,6 +206,17 @@ mod tests {
     }
 
     #[test]
+    fn a_lowered_cap_leaves_room_to_think_and_to_answer() {
+        let m = model(Some(32_000), true);
+        let thinks = Wish { thinking: 4000, ..wish(true, None) };
+        let p = planned(thinks, &m, 60_000_000, WhenShort::Shorten).unwrap();
+        assert_eq!((p.cap, p.lowered), (Some(4256), true));
+        // $0.04 pays for 3,750 tokens: the model would think and say nothing.
+        let short = planned(thinks, &m, 40_000_000, WhenShort::Shorten);
+        assert_eq!(short, Err(Short { needed: 2_500_000 + 42_560_000 }));
+    }
+
+    #[test]
     fn below_a_useful_answer_nothing_is_spent() {
         let m = model(Some(32_000), false);
         for stream in [false, true] {
@@ -224,7 +249,20 @@ mod tests {
         let p = planned(long, &small, USD, WhenShort::Shorten).unwrap();
         assert_eq!(p.first, 2000 * 2500 + 1_000_000);
         let p = planned(wish(true, None), &small, USD, WhenShort::Shorten).unwrap();
-        assert_eq!(p.cap, Some(2000), "no answer is longer than the window");
+        assert_eq!(p.cap, Some(1667), "no answer is longer than what the prompt leaves of the window");
+        let p = planned(wish(true, Some(1900)), &small, USD, WhenShort::Shorten).unwrap();
+        assert_eq!(p.cap, Some(1900), "what the caller asks for is between it and the provider");
+        let gpt4 = Model { max_output: Some(8192), context_window: Some(8192), ..small };
+        let long = Wish { input_bound: 100_000, ..wish(false, None) };
+        let p = planned(long, &gpt4, USD, WhenShort::Shorten).unwrap();
+        assert!(p.cap.unwrap() < 8192, "the prompt needs room as well");
+    }
+
+    #[test]
+    fn each_input_of_embeddings_has_the_window_to_itself() {
+        let small = Model { context_window: Some(8192), ..model(None, false) };
+        let many = Wish { input_bound: 100_000, embeds: true, ..wish(false, None) };
+        assert_eq!(planned(many, &small, USD, WhenShort::Shorten).unwrap().first, 250_000_000);
     }
 
     #[test]

@@ -46,21 +46,23 @@ impl Dearest {
         let long = price.long_context.as_deref().filter(|l| input_bound > u64::from(l.above_tokens));
         let most = |list: &[Option<PicoUsd>]| list.iter().flatten().map(|p| p.0).max().unwrap_or(0);
         price.input?;
-        let (mut inputs, mut outputs) =
-            (vec![price.input, price.cached_input, price.cache_write], Vec::new());
+        let mut input = most(&[price.input, price.cached_input, price.cache_write]);
+        let mut output = 0;
         if !embeds {
             price.output?;
-            outputs.extend([price.output, price.reasoning]);
+            output = most(&[price.output, price.reasoning]);
         }
         if let Some(l) = long {
-            inputs.extend([Some(l.input), l.cached_input]);
-            outputs.push(Some(l.output));
+            input = input.max(most(&[Some(l.input), l.cached_input]));
+            output = output.max(l.output.0);
         }
         if audio {
-            inputs.push(Some(price.audio_input?));
-            outputs.push(Some(price.audio_output?));
+            input = input.max(price.audio_input?.0);
+            output = output.max(price.audio_output?.0);
         }
-        let (input, output) = (most(&inputs), if embeds { 0 } else { most(&outputs) });
+        if embeds {
+            output = 0;
+        }
         Some(Self { input, output, request: price.request.map_or(0, |p| p.0) })
     }
 

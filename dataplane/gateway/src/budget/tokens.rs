@@ -28,13 +28,14 @@ impl Vocabulary {
     /// Vocabulary of `model`, where it is known.
     #[must_use]
     pub fn of(provider: &Provider, model: &Model) -> Option<Self> {
-        if &*provider.catalog != "openai" {
-            return None;
-        }
+        (&*provider.catalog == "openai").then(|| Self::of_openai(&model.upstream_name))
+    }
+
+    fn of_openai(model: &str) -> Self {
         let old = ["gpt-4-", "gpt-3.5", "text-embedding"];
-        let name = &*model.upstream_name;
+        let name = model.strip_prefix("ft:").unwrap_or(model);
         let is_old = name == "gpt-4" || old.iter().any(|o| name.starts_with(o));
-        Some(if is_old { Self::Cl100k } else { Self::O200k })
+        if is_old { Self::Cl100k } else { Self::O200k }
     }
 
     fn load(self) -> Option<&'static CoreBPE> {
@@ -81,6 +82,22 @@ mod tests {
             "{exact} <= {counted} of {}",
             body.len()
         );
+    }
+
+    #[test]
+    fn a_tuned_model_has_the_vocabulary_of_its_base() {
+        for old in [
+            "gpt-4",
+            "gpt-4-turbo",
+            "gpt-3.5-turbo",
+            "ft:gpt-3.5-turbo-0125:acme::x",
+            "text-embedding-3-small",
+        ] {
+            assert_eq!(Vocabulary::of_openai(old), Vocabulary::Cl100k, "{old}");
+        }
+        for new in ["gpt-4o", "gpt-4.1-mini", "gpt-5", "ft:gpt-4o-mini-2024-07-18:acme::x", "o3"] {
+            assert_eq!(Vocabulary::of_openai(new), Vocabulary::O200k, "{new}");
+        }
     }
 
     #[tokio::test]

@@ -74,6 +74,17 @@ impl Caller {
         Ok(())
     }
 
+    /// Whether `live` still lets this caller go on: a key that was deleted, revoked, disabled or expired while its stream
+    /// runs gets no further slice (L4), and neither does one whose parent was.
+    #[must_use]
+    pub fn is_still_admitted(&self, live: &Live, now: i64) -> bool {
+        std::iter::once(&self.key).chain(&self.parents).all(|key| {
+            let newest = live.snapshot.keys_by_name.get(&key.name);
+            let revoked = |k: &Key| k.token.is_none() && key.token.is_some();
+            newest.is_some_and(|k| !k.disabled && !revoked(k) && k.expires_at.is_none_or(|at| now < at))
+        })
+    }
+
     /// Where `model`, as this caller wrote it, leads; made on first use.
     ///
     /// # Errors

@@ -173,7 +173,7 @@ impl Edit {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn incremental_is_full(batches in prop::collection::vec(prop::collection::vec(edit(), 1..5), 1..14)) {

@@ -16,7 +16,7 @@ pub struct Names {
 }
 
 /// Names that one namespace offers; `None` = two objects claim it.
-pub type Offered = HashMap<Box<str>, Option<Target>>;
+pub type Offered = HashMap<Arc<str>, Option<Target>>;
 
 /// Equal maps give equal text.
 fn in_order<S: serde::Serializer>(map: &BTreeMap<Arc<str>, Arc<Offered>>, s: S) -> Result<S::Ok, S::Error> {

@@ -3,7 +3,7 @@
 use super::{Compiler, Dirty};
 use crate::object::Kind;
 use smartflow_snapshot::{Grant, Grants, Key, ObjectName};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
@@ -52,10 +52,10 @@ impl Compiler {
         unmatched
     }
 
-    /// Asks again after names changed, and passes on where the answer did.
-    pub(super) fn recheck_grants(&mut self, dirty: &mut Dirty) {
-        let everywhere = dirty.names.iter().any(|n| self.is_platform(n));
-        let concerned = |namespace: &Arc<str>| everywhere || dirty.names.contains(namespace);
+    /// Asks again after names of some namespaces changed, and passes on where the answer did.
+    pub(super) fn recheck_grants(&mut self, changed: &BTreeSet<Arc<str>>, dirty: &mut Dirty) {
+        let everywhere = changed.iter().any(|n| self.is_platform(n));
+        let concerned = |namespace: &Arc<str>| everywhere || changed.contains(namespace);
         let asked = self.grants.groups.iter().filter(|((n, _), g)| concerned(n) && g.unmatched.is_some());
         let turned: HashSet<(Arc<str>, Grants)> = asked
             .filter(|((n, grants), group)| group.unmatched == Some(self.matches(n, grants)))

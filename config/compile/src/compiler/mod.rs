@@ -17,7 +17,7 @@ use crate::object::{Body, Kind, Object, ObjectRef};
 use crate::report::{Report, Serving};
 use crate::resources::{Resources, Settings};
 use serde::Serialize;
-use smartflow_snapshot::{ContentHash, Names, ObjectName, Snapshot, TokenHash};
+use smartflow_snapshot::{ContentHash, Names, ObjectName, Provider, Snapshot, TokenHash};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -67,6 +67,9 @@ pub struct Compiler {
     policies: policies::Policies,
 }
 
+/// A provider as it was and as it is.
+type Offer = (Option<Arc<Provider>>, Option<Arc<Provider>>);
+
 /// What is to be computed anew.
 #[derive(Debug, Default)]
 struct Dirty {
@@ -76,8 +79,8 @@ struct Dirty {
     policies: bool,
     /// Namespaces came, went, or changed their labels.
     namespaces: bool,
-    /// Namespaces whose offered names changed.
-    names: BTreeSet<Arc<str>>,
+    /// Providers that changed.
+    offers: Vec<Offer>,
     /// Whose report may differ.
     reports: BTreeSet<ObjectRef>,
 }
@@ -153,7 +156,7 @@ impl Compiler {
     #[must_use]
     pub fn report(&self, id: &ObjectRef) -> Option<Report> {
         let (serving, findings) = match id.kind {
-            Kind::LLMProvider => self.providers.report(&id.name)?,
+            Kind::LLMProvider => self.provider_report(&id.name)?,
             Kind::VirtualKey => self.key_report(&id.name)?,
             Kind::Policy => self.policies.report(&id.name)?,
             Kind::Secret => (Serving::Current, self.secrets.report(&id.name)?),
@@ -218,8 +221,6 @@ impl Compiler {
         match id.kind {
             Kind::LLMProvider => {
                 self.providers.withdraw(&id.name);
-                // Should it come back in the same breath, its names are still to be worked out.
-                dirty.names.insert(id.name.namespace.clone());
                 dirty.providers.insert(id.name.clone());
             }
             Kind::VirtualKey => {

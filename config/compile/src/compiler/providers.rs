@@ -23,8 +23,6 @@ pub(super) struct Entry {
     last_good: bool,
     own: Box<[Finding]>,
     references: Vec<Finding>,
-    /// Names that it shares with others.
-    pub(super) clashes: Vec<Finding>,
     served: bool,
 }
 
@@ -40,17 +38,8 @@ impl Providers {
         self.entries.get(name)
     }
 
-    pub(super) fn get_mut(&mut self, name: &ObjectName) -> Option<&mut Entry> {
+    fn get_mut(&mut self, name: &ObjectName) -> Option<&mut Entry> {
         self.entries.get_mut(name)
-    }
-
-    /// Those of one namespace.
-    pub(super) fn entries_of(
-        &mut self,
-        namespace: &Arc<str>,
-    ) -> impl Iterator<Item = (&ObjectName, &mut Entry)> {
-        let first = ObjectName::new(namespace.clone(), "");
-        self.entries.range_mut(first..).take_while(move |(name, _)| name.namespace == *namespace)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &ObjectName> {
@@ -64,30 +53,30 @@ impl Providers {
         last_good: bool,
         own: Box<[Finding]>,
     ) {
-        let entry =
-            Entry { draft, last_good, own, references: Vec::new(), clashes: Vec::new(), served: false };
-        // Clashes stay until the names are worked out again, which may turn out not to be needed.
-        let clashes = self.entries.remove(name).map(|old| old.clashes).unwrap_or_default();
-        self.entries.insert(name.clone(), Entry { clashes, ..entry });
+        let entry = Entry { draft, last_good, own, references: Vec::new(), served: false };
+        self.entries.insert(name.clone(), entry);
     }
 
     pub(super) fn withdraw(&mut self, name: &ObjectName) {
         self.entries.remove(name);
     }
+}
 
-    pub(super) fn report(&self, name: &ObjectName) -> Option<(Serving, Vec<Finding>)> {
-        let entry = self.entries.get(name)?;
+impl Compiler {
+    pub(super) fn provider_report(&self, name: &ObjectName) -> Option<(Serving, Vec<Finding>)> {
+        let entry = self.providers.get(name)?;
         let serving = match (entry.served, entry.last_good) {
             (false, _) => Serving::Nothing,
             (true, true) => Serving::LastGood,
             (true, false) => Serving::Current,
         };
-        let findings = entry.own.iter().chain(&entry.references).chain(&entry.clashes).cloned().collect();
+        let mut findings: Vec<Finding> = entry.own.iter().chain(&entry.references).cloned().collect();
+        if let Some(provider) = self.snapshot.providers.get(name) {
+            findings.extend(self.names.findings(provider));
+        }
         Some((serving, findings))
     }
-}
 
-impl Compiler {
     /// Works out the providers that changes touch, directly, through a Secret, or through labels of namespaces.
     pub(super) fn resolve_providers(&mut self, dirty: &mut Dirty) {
         for secret in &dirty.secrets {
@@ -122,7 +111,6 @@ impl Compiler {
         if self.snapshot.providers.get(name) == provider.as_ref() {
             return;
         }
-        dirty.names.insert(name.namespace.clone());
         let served = Arc::make_mut(&mut self.snapshot.providers);
         let old = match &provider {
             Some(provider) => served.insert(name.clone(), provider.clone()),
@@ -132,6 +120,7 @@ impl Compiler {
         let hashes =
             (old.as_ref().map(hash).unwrap_or_default(), provider.as_ref().map(hash).unwrap_or_default());
         self.snapshot.hash = self.snapshot.hash.minus(hashes.0).plus(hashes.1);
+        dirty.offers.push((old, provider));
     }
 
     /// The provider with what it refers to, or findings that say what is missing.

@@ -150,7 +150,7 @@ fn what_a_cut_off_pod_holds_cannot_be_written_off() {
 fn answers_of_an_older_generation_are_dropped() {
     let mut world = directed(1, 1_000);
     world.then(100 * MS, |world| world.call(0, 0, vec![0], 10, 10));
-    world.run_until(SECOND);
+    world.run_until(2 * SECOND);
     // The lender loses its data and starts anew, in generation 2; an answer of generation 1 is still on its way.
     let now = world.now();
     let ledger = world.pods[0].ledger.clone().unwrap();
@@ -376,9 +376,10 @@ fn a_lender_that_lost_its_grants_of_a_live_pod_hears_of_them() {
         world.plan.lasts = (5_000, 5_000);
         world.call(0, 0, vec![0], 600, 600);
     });
-    world.run_until(SECOND);
+    world.run_until(2 * SECOND);
+    assert_eq!(world.standing(0)[0].leased, 600);
     world.book = smartflow_ledger::book::Book::new(2);
-    world.run_until(3 * SECOND);
+    world.run_until(4 * SECOND);
     let standing = &world.standing(0)[0];
     assert_eq!((standing.leased, standing.rows.len()), (600, 1), "sent again on the new generation");
     assert_eq!(standing.rows[0].pod, PodId(0));

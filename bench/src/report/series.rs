@@ -38,6 +38,12 @@ impl Series {
         Self(self.0.iter().zip(&other.0).map(|(a, b)| a / b).collect())
     }
 
+    /// Each value less the other's of the same round.
+    #[must_use]
+    pub fn less(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(a, b)| a - b).collect())
+    }
+
     /// The least and the greatest value.
     #[must_use]
     pub fn range(&self) -> (f64, f64) {

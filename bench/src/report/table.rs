@@ -164,7 +164,7 @@ fn ways(latency: &Latency) -> Vec<Vec<String>> {
     let direct = &latency.direct;
     let ways = [("direct", direct), ("floor", &latency.floor), ("gateway", &latency.gateway)];
     let line = |(name, way): (&str, &crate::figures::latency::Way)| {
-        let added = |of: &Series, less: &Series| format!("{:.0}", of.median() - less.median());
+        let added = |of: &Series, less: &Series| format!("{:.0}", of.less(less).median());
         let (p50, p99) = (added(&way.p50, &direct.p50), added(&way.p99, &direct.p99));
         vec![name.to_owned(), spread(&way.p50, 0), spread(&way.p99, 0), p50, p99]
     };

@@ -168,4 +168,4 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, seen: T, right: T) -> Result
 }
 
 #[cfg(test)]
-mod broken;
+mod broken_tests;

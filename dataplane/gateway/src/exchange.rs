@@ -15,6 +15,7 @@ use crate::worker::Worker;
 use jiff::Timestamp;
 use smartflow_dialect::Usage;
 use smartflow_snapshot::ObjectName;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -78,8 +79,8 @@ pub struct Exchange {
     pub estimated_input: u64,
     /// Calls to providers.
     pub attempts: u32,
-    /// The request may have reached the provider.
-    pub sent: bool,
+    /// The request may have reached the provider, which has not refused it.
+    pub sent: Cell<bool>,
     /// Time spent waiting for the provider.
     pub upstream: Duration,
     /// When the head of the caller's answer was ready, and the time inside the gateway until then. What follows of a
@@ -108,7 +109,7 @@ impl Exchange {
             stream: false,
             estimated_input: 0,
             attempts: 0,
-            sent: false,
+            sent: Cell::new(false),
             upstream: Duration::ZERO,
             answered: None,
             would_block: Vec::new(),
@@ -183,6 +184,12 @@ impl Exchange {
         } else {
             Bill::Counted(self.at_most_held(counted))
         }
+    }
+
+    /// What it owes while nothing is known of an answer (L22).
+    #[must_use]
+    pub fn owes(&self) -> Bill {
+        if self.sent.get() { Bill::Held } else { Bill::Nothing }
     }
 
     /// The caller left a stream that owes `bill`.
@@ -307,7 +314,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let bill = if self.sent { Bill::Held } else { Bill::Nothing };
+        let bill = self.owes();
         let outcome = if std::thread::panicking() { Outcome::InternalError } else { Outcome::ClientGone };
         self.finish(End { outcome, status: CLIENT_GONE, code: None, bill });
     }

@@ -198,3 +198,15 @@ async fn a_key_that_is_withdrawn_gets_no_further_slice() {
     bench.worker.shared.current.activate(Snapshot::default());
     assert!(!admitted(&bench), "deleted");
 }
+
+#[tokio::test]
+async fn a_caller_that_leaves_pays_only_once_the_request_is_under_way() {
+    let bench = Bench::start();
+    let (exchange, _) = bench.call("paid", "hider").await;
+    drop(exchange);
+    assert_eq!(bench.spent("paid"), 0, "nothing was sent");
+    let (exchange, reserved) = bench.call("paid", "hider").await;
+    exchange.sent.set(true);
+    drop(exchange);
+    assert_eq!(bench.spent("paid"), reserved.plan.unwrap().first, "sent, and nothing is known of it");
+}

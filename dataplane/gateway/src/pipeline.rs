@@ -129,9 +129,8 @@ async fn send(
     let mut deadline = Deadline::start(&route.provider.timeouts);
     let waited = Instant::now();
     exchange.attempts += 1;
-    exchange.sent = true;
     let headers = &exchange.call().head.headers;
-    let answer = attempt(&route.pool, endpoint.path(), headers, body, &mut deadline).await;
+    let answer = attempt(&route.pool, endpoint.path(), headers, body, &mut deadline, &exchange.sent).await;
     exchange.upstream += waited.elapsed();
     Ok((answer?, deadline))
 }
@@ -152,18 +151,10 @@ fn judge(exchange: &Exchange, fault: &Fault) -> (Outcome, Bill) {
     match fault {
         Fault::Rejected { .. } => (Outcome::Rejected, Bill::Nothing),
         Fault::Failed { .. } => (Outcome::UpstreamFailed, Bill::Nothing),
-        Fault::Unreachable(Unreachable::Timeout { step, .. }) => {
-            let unsent = *step == "connect";
-            (Outcome::Timeout, if unsent { Bill::Nothing } else { Bill::Held })
-        }
-        Fault::Unreachable(Unreachable::Broken { unsent: false, .. }) => {
-            (Outcome::UpstreamFailed, Bill::Held)
-        }
-        Fault::Unreachable(_) => (Outcome::UpstreamFailed, Bill::Nothing),
+        Fault::Unreachable(Unreachable::Timeout { .. }) => (Outcome::Timeout, exchange.owes()),
+        Fault::Unreachable(_) => (Outcome::UpstreamFailed, exchange.owes()),
         Fault::Garbled { .. } => (Outcome::UpstreamFailed, Bill::Held),
-        Fault::Internal { .. } => {
-            (Outcome::InternalError, if exchange.sent { Bill::Held } else { Bill::Nothing })
-        }
+        Fault::Internal { .. } => (Outcome::InternalError, exchange.owes()),
         _ => (Outcome::Refused, Bill::Nothing),
     }
 }

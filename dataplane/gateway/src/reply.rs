@@ -237,7 +237,7 @@ async fn put_together(
 /// An answer that is not a success.
 async fn refused(mut exchange: Exchange, route: &Route, answer: Answer, mut deadline: Deadline) -> Fault {
     // Refused is free (L22), also when the caller leaves before the reason was read.
-    exchange.sent = false;
+    exchange.sent.set(false);
     let status = answer.status;
     let retry_after = answer.headers.get(RETRY_AFTER).cloned();
     let waited = Instant::now();

@@ -14,6 +14,7 @@ use smartflow_gateway::upstream::prepared::Network;
 use smartflow_gateway::upstream::proxy::Proxy;
 use smartflow_gateway::upstream::{Unreachable, Upstream, tls};
 use smartflow_snapshot::{Auth, Namespaces, ObjectName, Protocol, Provider, Secret, Timeouts};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -48,7 +49,8 @@ fn pool(provider: Provider, proxy: Option<Proxy>) -> Rc<Pool> {
 
 async fn call(pool: &Rc<Pool>) -> Result<Answer, Unreachable> {
     let mut deadline = Deadline::start(&pool.upstream.provider.timeouts);
-    attempt(pool, "/chat/completions", &HeaderMap::new(), Bytes::from_static(b"{}"), &mut deadline).await
+    let (headers, body, sent) = (HeaderMap::new(), Bytes::from_static(b"{}"), Cell::new(false));
+    attempt(pool, "/chat/completions", &headers, body, &mut deadline, &sent).await
 }
 
 async fn body(mut answer: Answer) -> Bytes {
@@ -181,13 +183,33 @@ fn silence_before_and_within_an_answer_ends_at_its_deadline() {
         let stalls = Vendor::plain(Behaviour::Stall).await;
         let stalling = pool(provider(&stalls.url("http"), None), None);
         let mut deadline = Deadline::start(&stalling.upstream.provider.timeouts);
-        let answer = attempt(&stalling, "/x", &HeaderMap::new(), Bytes::new(), &mut deadline).await;
+        let (headers, sent) = (HeaderMap::new(), Cell::new(false));
+        let answer = attempt(&stalling, "/x", &headers, Bytes::new(), &mut deadline, &sent).await;
         let mut answer = answer.unwrap();
         deadline.phase("idle", Duration::from_millis(80));
         let first = deadline.guard(poll_fn(|cx| answer.body.poll_data(cx))).await.unwrap();
         assert_eq!(first.unwrap().unwrap(), "data");
         let next = deadline.guard(poll_fn(|cx| answer.body.poll_data(cx))).await;
         assert!(matches!(next, Err(Unreachable::Timeout { step: "idle", .. })));
+    });
+}
+
+#[test]
+fn a_request_counts_as_sent_only_when_there_is_a_connection() {
+    run(async {
+        // Takes connections and never answers their handshake.
+        let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let deaf = format!("https://127.0.0.1:{}", deaf.local_addr().unwrap().port());
+        let mute = Vendor::plain(Behaviour::Mute).await;
+        for (url, reaches) in [(deaf, false), (mute.url("http"), true)] {
+            let mut quick = provider(&url, None);
+            quick.timeouts.first_byte = Duration::from_millis(80);
+            let (pool, sent) = (pool(quick, None), Cell::new(false));
+            let mut deadline = Deadline::start(&pool.upstream.provider.timeouts);
+            let answer = attempt(&pool, "/x", &HeaderMap::new(), Bytes::new(), &mut deadline, &sent).await;
+            assert!(matches!(answer, Err(Unreachable::Timeout { step: "first byte", .. })));
+            assert_eq!(sent.get(), reaches, "{url}");
+        }
     });
 }
 

@@ -11,6 +11,7 @@ use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use smartflow_snapshot::{Auth, Protocol};
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -60,9 +61,7 @@ impl Source {
                         }
                         Poll::Ready(None)
                     }
-                    Some(Err(source)) => {
-                        Poll::Ready(Some(Err(Unreachable::Broken { source, unsent: false })))
-                    }
+                    Some(Err(source)) => Poll::Ready(Some(Err(Unreachable::Broken { source }))),
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(data) => Poll::Ready(Some(Ok(data))),
                         // Trailers are not used.
@@ -72,15 +71,9 @@ impl Source {
             },
         }
     }
-
-    /// True when the body is known to be at its end.
-    #[must_use]
-    pub fn is_end(&self) -> bool {
-        matches!(self, Self::Http(incoming, _) if incoming.is_end_stream())
-    }
 }
 
-/// Sends `body` to `path` below the provider's URL.
+/// Sends `body` to `path` below the provider's URL. `sent` becomes true once it may have reached the provider.
 ///
 /// # Errors
 /// [`Unreachable`]; statuses are not errors here.
@@ -90,13 +83,15 @@ pub async fn attempt(
     caller: &HeaderMap,
     body: Bytes,
     deadline: &mut Deadline,
+    sent: &Cell<bool>,
 ) -> Result<Answer, Unreachable> {
     let upstream = &pool.upstream;
     if let Protocol::Simulated(settings) = &upstream.provider.protocol {
+        sent.set(true);
         return play(settings, path, &body, upstream.next_call(), deadline).await;
     }
     let request = request(upstream, path, caller, body);
-    let (response, lease) = deadline.guard(pool.send(request)).await??;
+    let (response, lease) = deadline.guard(pool.send(request, sent)).await??;
     let (head, body) = response.into_parts();
     Ok(Answer { status: head.status, headers: head.headers, body: Source::Http(body, Some(lease)) })
 }

@@ -66,8 +66,6 @@ pub enum Unreachable {
     Broken {
         /// What hyper said.
         source: hyper::Error,
-        /// True when nothing of the request can have reached the provider.
-        unsent: bool,
     },
     /// A deadline passed.
     #[error("{step} took longer than {after:?}")]

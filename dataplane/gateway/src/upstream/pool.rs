@@ -81,42 +81,45 @@ impl Pool {
     }
 
     /// Sends `request` (with a path as its URI) and waits for the head of the answer. The caller bounds the wait.
-    /// A pooled connection that turns out to be closed is replaced, as long as nothing of the request was sent.
+    /// A pooled connection that turns out to be closed is replaced, as long as nothing of the request was sent. `sent` is
+    /// true while the request may have reached the provider, also after the call was dropped.
     ///
     /// # Errors
     /// [`Unreachable`]; nothing is retried that may have reached the provider.
     pub async fn send(
         self: &Rc<Self>,
         mut request: Request<Full<Bytes>>,
+        sent: &Cell<bool>,
     ) -> Result<(Response<Incoming>, Lease), Unreachable> {
         for _ in 0..STALE_TRIES {
             let Some(sender) = self.pooled() else { break };
-            match self.send_one(sender, request).await {
+            match self.send_one(sender, request, sent).await {
                 Ok(done) => return Ok(done),
                 Err((Some(unsent), _)) => request = unsent,
                 Err((None, error)) => return Err(error),
             }
         }
         if let Some(connection) = self.shared() {
-            return Box::pin(self.send_shared(connection, request)).await;
+            return Box::pin(self.send_shared(connection, request, sent)).await;
         }
         // Boxed: the future of an ordinary call should not carry the state of a connection under way.
-        Box::pin(self.send_fresh(request)).await
+        Box::pin(self.send_fresh(request, sent)).await
     }
 
     async fn send_fresh(
         self: &Rc<Self>,
         request: Request<Full<Bytes>>,
+        sent: &Cell<bool>,
     ) -> Result<(Response<Incoming>, Lease), Unreachable> {
         let stream = connect(&self.upstream).await?;
         if stream.is_h2() {
             let connection = self.open_shared(stream).await?;
-            return self.send_shared(connection, request).await;
+            return self.send_shared(connection, request, sent).await;
         }
-        let broken = |source| Unreachable::Broken { source, unsent: true };
+        let broken = |source| Unreachable::Broken { source };
         let (sender, task) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         tokio::task::spawn_local(task);
-        self.send_one(sender, request).await.map_err(|(_, error)| error)
+        self.send_one(sender, request, sent).await.map_err(|(_, error)| error)
     }
 
     /// A pooled HTTP/1 connection that looks alive.
@@ -134,7 +137,9 @@ impl Pool {
         self: &Rc<Self>,
         mut sender: Sender1,
         request: Request<Full<Bytes>>,
+        sent: &Cell<bool>,
     ) -> Result<(Response<Incoming>, Lease), (Option<Request<Full<Bytes>>>, Unreachable)> {
+        sent.set(true);
         match sender.try_send_request(request).await {
             Ok(response) => {
                 let held = Held::One(Some(sender));
@@ -142,8 +147,9 @@ impl Pool {
             }
             Err(mut failed) => {
                 let unsent = failed.take_message();
+                sent.set(unsent.is_none());
                 let source = failed.into_error();
-                let broken = Unreachable::Broken { source, unsent: unsent.is_some() };
+                let broken = Unreachable::Broken { source };
                 Err((unsent, broken))
             }
         }
@@ -159,7 +165,7 @@ impl Pool {
         let mut builder = http2::Builder::new(LocalExecutor);
         builder.timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
         let opened = builder.handshake(TokioIo::new(stream)).await;
-        let (sender, task) = opened.map_err(|source| Unreachable::Broken { source, unsent: true })?;
+        let (sender, task) = opened.map_err(|source| Unreachable::Broken { source })?;
         tokio::task::spawn_local(task);
         let connection = Rc::new(Multiplexed { sender, streams: Cell::new(0) });
         self.multiplexed.borrow_mut().push(connection.clone());
@@ -170,6 +176,7 @@ impl Pool {
         self: &Rc<Self>,
         connection: Rc<Multiplexed>,
         mut request: Request<Full<Bytes>>,
+        sent: &Cell<bool>,
     ) -> Result<(Response<Incoming>, Lease), Unreachable> {
         // HTTP/2 carries scheme and authority in the URI, and knows no host header.
         let path = request.uri().path_and_query().cloned();
@@ -184,21 +191,16 @@ impl Pool {
         connection.streams.set(connection.streams.get() + 1);
         let lease = Lease { pool: self.clone(), held: Held::Shared(connection.clone()) };
         let mut sender = connection.sender.clone();
-        let broken = |source, unsent| Unreachable::Broken { source, unsent };
-        sender.ready().await.map_err(|e| broken(e, true))?;
+        let broken = |source| Unreachable::Broken { source };
+        sender.ready().await.map_err(broken)?;
+        sent.set(true);
         match sender.try_send_request(request).await {
             Ok(response) => Ok((response, lease)),
             Err(mut failed) => {
-                let unsent = failed.take_message().is_some();
-                Err(broken(failed.into_error(), unsent))
+                sent.set(failed.take_message().is_none());
+                Err(broken(failed.into_error()))
             }
         }
-    }
-
-    /// Connections that are idle now, for tests and the admin page.
-    #[must_use]
-    pub fn idle_connections(&self) -> usize {
-        self.idle.borrow().len()
     }
 
     /// Closes connections that were idle for too long.

@@ -174,7 +174,7 @@ impl Body for Reply {
             (Behaviour::Stall, _) => Poll::Pending,
             (Behaviour::Endless, _) => {
                 // Yields between pieces, so that the one thread serves both ends.
-                if self.sent % 2 == 0 {
+                if self.sent.is_multiple_of(2) {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

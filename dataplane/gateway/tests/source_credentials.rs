@@ -149,7 +149,13 @@ fn a_token_file_that_holds_something_else_is_told() {
 fn what_is_kept_is_readable_by_its_owner_only() {
     let folder = Folder::new();
     folder.write("a.yaml", &[provider_with_key("a"), secret("a", "hunter2"), key("k", "")].concat());
-    folder.start().stop();
+    let mut source = folder.start();
+    folder.write(
+        "a.yaml",
+        &[provider_with_key("a"), secret("a", "hunter2"), key("k", "  limitz: {}\n")].concat(),
+    );
+    source.until("a spec that is kept", |w| !w.faulty.is_empty());
+    source.stop();
     let mut files = 0;
     let mut folders = vec![folder.data("keys"), folder.data("last-good"), folder.data("last-read")];
     while let Some(path) = folders.pop() {

@@ -229,15 +229,68 @@ fn a_data_dir_that_was_damaged_is_told_and_starts_anew() {
     let folder = Folder::new();
     folder.write("a.yaml", &provider_at("a", OLD));
     folder.start().stop();
-    for entry in std::fs::read_dir(folder.data("last-good")).unwrap() {
+    let mut damaged = 0;
+    for entry in std::fs::read_dir(folder.data("last-read")).unwrap() {
         std::fs::write(entry.unwrap().path(), "{\"format\":9,\"entries\":{}}").unwrap();
+        damaged += 1;
     }
+    assert_eq!(damaged, 1);
     folder.write("a.yaml", &provider_at("a", "ftp://x"));
-    let source = folder.start();
+    let mut source = folder.start();
     assert_eq!(url(&source.world, "a"), None);
     assert!(
-        source.world.data_faults.iter().any(|f| f.contains("last-good")),
+        source.world.data_faults.iter().any(|f| f.contains("last-read")),
         "{:?}",
         source.world.data_faults
     );
+    folder.write("a.yaml", &provider_at("a", OLD));
+    source.until("life after it", |w| url(w, "a").is_some());
+}
+
+#[test]
+fn an_object_that_moves_and_breaks_at_once_keeps_serving() {
+    let folder = Folder::new();
+    folder.write("a.yaml", &[provider_at("p", OLD), provider("q")].concat());
+    let mut source = folder.start();
+    folder.write("b.yaml", &provider_at("p", "ftp://x"));
+    folder.write("a.yaml", &provider("q"));
+    source.until("it in its new file", |w| {
+        w.files.is_empty() && serving(w, Kind::LLMProvider, "p") == Serving::LastGood
+    });
+    assert_eq!(url(&source.world, "p").as_deref(), Some(OLD));
+    source.stop();
+    let source = folder.start();
+    assert_eq!(url(&source.world, "p").as_deref(), Some(OLD), "after a restart too");
+}
+
+#[test]
+fn a_large_world_is_read_in_parts_and_reports_are_those_of_the_whole() {
+    let folder = Folder::new();
+    // The provider is in the largest file, so that keys are read long before what they grant.
+    folder.write("z.yaml", &[provider("a"), format!("# {}\n", "x".repeat(200_000))].concat());
+    for file in 0..40 {
+        let keys: Vec<_> = (0..400).map(|i| key(&format!("k-{file}-{i}"), "  sha256: SUM\n")).collect();
+        let sum = |i: usize| format!("\"{:064x}\"", file * 1000 + i + 1);
+        let keys: String = keys.iter().enumerate().map(|(i, k)| k.replace("SUM", &sum(i))).collect();
+        folder.write(&format!("keys-{file}.yaml"), &keys);
+    }
+    folder.write("typo.yaml", &key("typo", "  limitz: {}\n"));
+    let mut source = folder.start();
+    let check = |w: &smartflow_gateway::source::World| {
+        assert_eq!((w.objects, w.snapshot.keys_by_name.len()), (16_002, 16_000));
+        assert_eq!(w.faulty.len(), 1, "{:?}", w.faulty.values().next());
+        assert!(has(&findings(w, Kind::VirtualKey, "typo"), Reason::UnknownField));
+    };
+    check(&source.world);
+    folder.remove("keys-7.yaml");
+    source.until("fewer keys", |w| w.objects == 15_602);
+    folder.write("keys-7.yaml", "{");
+    source.until("a broken file", |w| !w.files.is_empty());
+    assert_eq!(source.world.objects, 15_602, "nothing is known of it");
+    folder.write("keys-8.yaml", "{");
+    source.until("another", |w| w.files.len() == 2);
+    assert_eq!(source.world.objects, 15_602, "this one keeps what it declared");
+    source.stop();
+    let source = folder.start();
+    assert_eq!((source.world.objects, source.world.faulty.len()), (15_602, 1));
 }

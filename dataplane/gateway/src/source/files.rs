@@ -1,9 +1,9 @@
 //! The folder: which files it holds, and what changed since the last look.
 
 use super::stamp::Stamp;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ const MOST_BYTES: u64 = 64 << 20;
 const MOST_FILES: usize = 200_000;
 /// Deepest subfolder.
 const MOST_DEPTH: usize = 16;
+/// Text that one look hands out, so that a large folder needs little memory; the rest is for the next look.
+const BUDGET: usize = 1 << 20;
 /// How long an emptied file may be on its way to new content.
 const EMPTIED: Duration = Duration::from_secs(1);
 
@@ -25,23 +27,26 @@ pub(super) struct Folder {
     /// Never descended into: the data dir may lie within the folder.
     skipped: Option<PathBuf>,
     known: BTreeMap<Box<str>, Known>,
+    /// Files that had content and are empty now, since when.
+    emptied: BTreeMap<Box<str>, Instant>,
 }
 
 #[derive(Debug)]
 struct Known {
     stamp: Stamp,
-    /// It had content and is empty now, since then.
-    emptied: Option<Instant>,
-    /// What was last handed out, as a hash; a fault is `None`.
-    content: Option<[u8; 32]>,
+    /// What was last handed out; a fault is `None`.
+    content: Option<Digest>,
 }
+
+/// First half of a SHA-256.
+pub(super) type Digest = [u8; 16];
 
 /// What one look found.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     /// Files whose content is new or differs, and those that became unreadable, by path within the folder.
     pub(super) changed: BTreeMap<Box<str>, Content>,
-    /// Files that are gone.
+    /// Files that are gone. Empty as long as there is `more`.
     pub(super) removed: Vec<Box<str>>,
     /// Folders to be watched.
     pub(super) folders: BTreeSet<PathBuf>,
@@ -49,19 +54,21 @@ pub(super) struct Look {
     pub(super) faults: Vec<(Box<str>, String)>,
     /// Something is being written: look again soon.
     pub(super) unsettled: bool,
+    /// There are more changes than one look hands out: look again at once.
+    pub(super) more: bool,
 }
 
 impl Look {
     /// Adds what a later look found.
     pub(super) fn then(&mut self, later: Self) {
-        let Self { changed, removed, folders, faults, unsettled } = later;
+        let Self { changed, removed, folders, faults, unsettled, more } = later;
         for name in &removed {
             self.changed.remove(name);
         }
         self.removed.extend(removed);
         self.removed.retain(|name| !changed.contains_key(name));
         self.changed.extend(changed);
-        (self.folders, self.faults, self.unsettled) = (folders, faults, unsettled);
+        (self.folders, self.faults, self.unsettled, self.more) = (folders, faults, unsettled, more);
     }
 }
 
@@ -77,7 +84,7 @@ pub(super) enum Content {
 impl Folder {
     /// A folder that was not looked at yet.
     pub(super) fn new(root: PathBuf, skipped: Option<PathBuf>) -> Self {
-        Self { root, skipped, known: BTreeMap::new() }
+        Self { root, skipped, known: BTreeMap::new(), emptied: BTreeMap::new() }
     }
 
     /// What the file `name` holds now, whatever was seen of it before.
@@ -88,23 +95,41 @@ impl Folder {
         }
     }
 
-    /// Looks at every file; reads those that may have changed.
+    /// True when `name` is a file that was seen.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.known.contains_key(name)
+    }
+
+    /// Looks at every file; reads those that may have changed, new and small ones first.
     pub(super) fn look(&mut self) -> Look {
         let mut look = Look::default();
         let mut found = BTreeMap::new();
         self.list(&self.root, "", 0, &mut BTreeSet::new(), &mut found, &mut look);
-        let hidden = |name: &str| look.faults.iter().any(|(at, _)| is_within(name, at));
-        let gone: Vec<_> =
-            self.known.keys().filter(|n| !found.contains_key(*n) && !hidden(n)).cloned().collect();
-        for name in gone {
-            self.known.remove(&name);
-            look.removed.push(name);
+        let mut due: Vec<_> = found.iter().filter(|(name, now)| self.is_due(name, now)).collect();
+        due.sort_by_key(|(name, now)| (self.known.contains_key(*name), now.length()));
+        let mut bytes = 0;
+        for (name, now) in due {
+            if bytes >= BUDGET {
+                look.more = true;
+                break;
+            }
+            bytes += self.visit(name, *now, &mut look);
         }
-        for (name, (path, data)) in found {
-            self.visit(name, &path, &data, &mut look);
+        if !look.more {
+            let hidden = |name: &str| look.faults.iter().any(|(at, _)| is_within(name, at));
+            let gone = self.known.keys().filter(|name| !found.contains_key(*name) && !hidden(name));
+            look.removed = gone.cloned().collect();
+            for name in &look.removed {
+                self.known.remove(name);
+                self.emptied.remove(name);
+            }
         }
-        look.unsettled |= self.known.values().any(|k| k.emptied.is_some());
+        look.unsettled |= !self.emptied.is_empty();
         look
+    }
+
+    fn is_due(&self, name: &str, now: &Stamp) -> bool {
+        !self.known.get(name).is_some_and(|k| k.stamp.proves(now)) || self.emptied.contains_key(name)
     }
 
     fn list(
@@ -113,7 +138,7 @@ impl Folder {
         prefix: &str,
         depth: usize,
         above: &mut BTreeSet<(u64, u64)>,
-        found: &mut BTreeMap<Box<str>, (PathBuf, Metadata)>,
+        found: &mut BTreeMap<Box<str>, Stamp>,
         look: &mut Look,
     ) {
         let fault = |look: &mut Look, why: String| look.faults.push((prefix.into(), why));
@@ -146,7 +171,7 @@ impl Folder {
                             fault(look, format!("more than {MOST_FILES} files"));
                             break;
                         }
-                        found.insert(inner.into(), (path, data));
+                        found.insert(inner.into(), Stamp::of(&data));
                     }
                 }
             }
@@ -159,36 +184,38 @@ impl Folder {
         self.skipped.as_ref().is_some_and(|s| fs::canonicalize(path).is_ok_and(|p| p == *s))
     }
 
-    fn visit(&mut self, name: Box<str>, path: &Path, data: &Metadata, look: &mut Look) {
-        let stamp = Stamp::of(data);
-        let known = self.known.get(&name);
-        if known.is_some_and(|k| k.stamp.proves(&stamp) && k.emptied.is_none()) {
-            return;
-        }
-        let (stamp, content) = match read(path, data.len()) {
+    /// Reads a file; returns how much text it adds to the look.
+    fn visit(&mut self, name: &str, now: Stamp, look: &mut Look) -> usize {
+        let (stamp, content) = match read(&self.root.join(name), now.length()) {
             Ok(read) => read,
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 look.unsettled = true;
-                return;
+                return 0;
             }
-            Err(e) => (stamp, Content::Unreadable(e.to_string())),
+            Err(e) => (now, Content::Unreadable(e.to_string())),
         };
+        let known = self.known.get(name);
         let before = known.and_then(|k| k.content);
+        let first = known.is_none();
         let empty = matches!(&content, Content::Text(text) if text.is_empty());
-        let since = known.and_then(|k| k.emptied).unwrap_or_else(Instant::now);
+        let since = self.emptied.remove(name).unwrap_or_else(Instant::now);
         // An editor that empties a file before it fills it must not delete what the file declares.
-        let emptied =
-            (empty && before.is_some_and(|b| b != hash("")) && since.elapsed() < EMPTIED).then_some(since);
+        let waited_for = empty && before.is_some_and(|b| b != digest("")) && since.elapsed() < EMPTIED;
+        if waited_for {
+            self.emptied.insert(name.into(), since);
+        }
         let next = match &content {
-            _ if emptied.is_some() => before,
-            Content::Text(text) => Some(hash(text)),
+            _ if waited_for => before,
+            Content::Text(text) => Some(digest(text)),
             Content::Unreadable(_) => None,
         };
-        let first = known.is_none();
-        self.known.insert(name.clone(), Known { stamp, emptied, content: next });
-        if first || next != before || next.is_none() {
-            look.changed.insert(name, content);
+        self.known.insert(name.into(), Known { stamp, content: next });
+        if !first && next == before && next.is_some() {
+            return 0;
         }
+        let length = if let Content::Text(text) = &content { text.len() } else { 0 };
+        look.changed.insert(name.into(), content);
+        length
     }
 }
 
@@ -213,8 +240,11 @@ fn read(path: &Path, length: u64) -> std::io::Result<(Stamp, Content)> {
     ))
 }
 
-fn hash(text: &str) -> [u8; 32] {
-    Sha256::digest(text.as_bytes()).into()
+/// What tells two texts apart.
+pub(super) fn digest(text: &str) -> Digest {
+    let mut half = Digest::default();
+    half.copy_from_slice(&Sha256::digest(text.as_bytes())[..16]);
+    half
 }
 
 fn is_yaml(name: &str) -> bool {
@@ -258,6 +288,30 @@ mod tests {
         }
         fs::remove_dir_all(dir.path().join("sub")).unwrap();
         assert_eq!(folder.look().removed, ["sub/b.yml".into()]);
+    }
+
+    #[test]
+    fn a_large_folder_is_handed_out_in_parts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::new(dir.path().to_owned(), None);
+        fs::write(dir.path().join("old.yaml"), "old").unwrap();
+        folder.look();
+        fs::remove_file(dir.path().join("old.yaml")).unwrap();
+        for i in 0..9 {
+            fs::write(dir.path().join(format!("{i}.yaml")), "x".repeat(BUDGET / 2 - i)).unwrap();
+        }
+        let (mut seen, mut looks) = (BTreeSet::new(), 0);
+        loop {
+            let look = folder.look();
+            looks += 1;
+            assert!(look.changed.len() <= 3, "a bounded part");
+            assert!(look.changed.keys().all(|name| seen.insert(name.clone())), "each once");
+            assert_eq!(look.removed.is_empty(), look.more, "what is gone comes last");
+            if !look.more {
+                break;
+            }
+        }
+        assert!(seen.len() == 9 && looks >= 3, "{looks}");
     }
 
     #[test]

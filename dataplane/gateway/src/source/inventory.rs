@@ -1,29 +1,58 @@
 //! Which file declares which object.
 
+use sha2::{Digest, Sha256};
 use smartflow_compile::ObjectRef;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Files by the objects that they declare.
+/// Files by the objects that they declare. There may be very many objects: each costs its name (shared with the
+/// compiler) in its file's list, and sixteen bytes in the index.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
-    /// The first file of each object; one entry per object and nothing else, as there may be many.
-    holders: HashMap<ObjectRef, Arc<str>>,
+    /// Objects of each file, in order.
+    files: BTreeMap<Arc<str>, File>,
+    /// The first file of each object, by its number.
+    holders: HashMap<Fingerprint, u32>,
+    /// Names of files by number.
+    numbers: Vec<Option<Arc<str>>>,
+    /// Numbers that nobody has.
+    free: Vec<u32>,
     /// All files of objects that several declare.
     shared: BTreeMap<ObjectRef, BTreeSet<Arc<str>>>,
     /// Namespaces, each stored once.
     namespaces: BTreeSet<Arc<str>>,
 }
 
+#[derive(Debug)]
+struct File {
+    number: u32,
+    objects: Box<[ObjectRef]>,
+}
+
+/// First bytes of the SHA-256 of an identity: two of a million objects share one with a chance of 1 in 10^17.
+type Fingerprint = [u8; 12];
+
+fn fingerprint(identity: &str) -> Fingerprint {
+    let mut short = Fingerprint::default();
+    short.copy_from_slice(&Sha256::digest(identity.as_bytes())[..12]);
+    short
+}
+
 impl Inventory {
     /// The file that declares `id`; the first by name when several do.
     pub(super) fn file_of(&self, id: &ObjectRef) -> Option<&Arc<str>> {
-        self.holders.get(id)
+        self.holder(&id.to_string())
+    }
+
+    /// The same for an object that is written `Kind namespace/name`.
+    pub(super) fn holder(&self, identity: &str) -> Option<&Arc<str>> {
+        let number = *self.holders.get(&fingerprint(identity))?;
+        self.numbers.get(usize::try_from(number).ok()?)?.as_ref()
     }
 
     /// All files that declare `id`.
     pub(super) fn files_of(&self, id: &ObjectRef) -> BTreeSet<Arc<str>> {
-        self.shared.get(id).cloned().unwrap_or_else(|| self.holders.get(id).cloned().into_iter().collect())
+        self.shared.get(id).cloned().unwrap_or_else(|| self.file_of(id).cloned().into_iter().collect())
     }
 
     /// Files that share an object with one of `files`.
@@ -34,41 +63,54 @@ impl Inventory {
 
     /// Forgets `files`; returns what they declared.
     pub(super) fn release(&mut self, files: &BTreeSet<Arc<str>>) -> BTreeSet<ObjectRef> {
-        let mut released: BTreeSet<ObjectRef> =
-            self.holders.extract_if(|_, file| files.contains(file)).map(|(id, _)| id).collect();
-        for (id, sharers) in &mut self.shared {
-            let before = sharers.len();
-            sharers.retain(|file| !files.contains(file));
-            if sharers.len() != before {
-                released.insert(id.clone());
+        let mut released = BTreeSet::new();
+        for file in files {
+            let Some(File { number, objects }) = self.files.remove(file) else { continue };
+            if let Some(name) = usize::try_from(number).ok().and_then(|n| self.numbers.get_mut(n)) {
+                *name = None;
+                self.free.push(number);
+            }
+            for id in objects {
+                let print = fingerprint(&id.to_string());
+                if self.holders.get(&print) == Some(&number) {
+                    self.holders.remove(&print);
+                }
+                released.insert(id);
             }
         }
-        for (id, sharers) in &self.shared {
-            if let Some(first) = sharers.first() {
-                self.holders.insert(id.clone(), first.clone());
+        for (id, sharers) in &mut self.shared {
+            sharers.retain(|file| !files.contains(file));
+            if let Some(first) = sharers.first().and_then(|f| self.files.get(f)) {
+                self.holders.insert(fingerprint(&id.to_string()), first.number);
             }
         }
         self.shared.retain(|_, sharers| sharers.len() > 1);
         released
     }
 
-    /// Notes that `file` declares `id`.
-    pub(super) fn declare(&mut self, id: &ObjectRef, file: &Arc<str>) {
-        let mut id = id.clone();
-        id.name.namespace = self.interned(&id.name.namespace);
-        match self.holders.get_mut(&id) {
-            None => {
-                self.holders.insert(id, file.clone());
-            }
-            Some(holder) if holder == file => {}
-            Some(holder) => {
-                let sharers = self.shared.entry(id).or_insert_with(|| [holder.clone()].into());
-                sharers.insert(file.clone());
-                if file < holder {
-                    *holder = file.clone();
+    /// Notes what `file`, which was released or is new, declares.
+    pub(super) fn declare<'a>(&mut self, file: &Arc<str>, objects: impl Iterator<Item = &'a ObjectRef>) {
+        let number = self.number(file);
+        let mut held: Vec<ObjectRef> = Vec::new();
+        for id in objects {
+            let mut id = id.clone();
+            id.name.namespace = self.interned(&id.name.namespace);
+            let print = fingerprint(&id.to_string());
+            match self.file_of(&id).cloned() {
+                Some(holder) if holder != *file => {
+                    let first = file < &holder;
+                    self.shared.entry(id.clone()).or_insert_with(|| [holder].into()).insert(file.clone());
+                    if first {
+                        self.holders.insert(print, number);
+                    }
                 }
+                _ => drop(self.holders.insert(print, number)),
             }
+            held.push(id);
         }
+        held.sort();
+        held.dedup();
+        self.files.insert(file.clone(), File { number, objects: held.into() });
     }
 
     /// Objects that are declared.
@@ -76,9 +118,17 @@ impl Inventory {
         self.holders.len()
     }
 
-    /// All of them, written as `Kind namespace/name`.
-    pub(super) fn identities(&self) -> BTreeSet<String> {
-        self.holders.keys().map(ToString::to_string).collect()
+    fn number(&mut self, file: &Arc<str>) -> u32 {
+        let name = Some(file.clone());
+        if let Some(number) = self.free.pop() {
+            if let Some(slot) = usize::try_from(number).ok().and_then(|n| self.numbers.get_mut(n)) {
+                *slot = name;
+            }
+            return number;
+        }
+        self.numbers.push(name);
+        // There are far fewer files than that.
+        u32::try_from(self.numbers.len() - 1).unwrap_or(u32::MAX)
     }
 
     fn interned(&mut self, namespace: &Arc<str>) -> Arc<str> {
@@ -110,20 +160,34 @@ mod tests {
     fn objects_of_several_files() {
         let mut inventory = Inventory::default();
         let (a, b): (Arc<str>, Arc<str>) = ("a.yaml".into(), "b.yaml".into());
-        inventory.declare(&id("one"), &b);
-        inventory.declare(&id("one"), &b);
+        inventory.declare(&b, [id("one"), id("one")].iter());
         assert_eq!(inventory.files_of(&id("one")), files(&["b.yaml"]));
         assert!(inventory.entangled(&files(&["b.yaml"])).is_empty());
-        inventory.declare(&id("one"), &a);
-        inventory.declare(&id("two"), &a);
+        inventory.declare(&a, [id("one"), id("two")].iter());
         assert_eq!(inventory.file_of(&id("one")), Some(&a));
+        assert_eq!(inventory.holder("Policy a/two"), Some(&a));
         assert_eq!(inventory.entangled(&files(&["b.yaml"])), files(&["a.yaml"]));
+        assert_eq!(inventory.len(), 2);
 
         let released = inventory.release(&files(&["a.yaml"]));
         assert_eq!(released, [id("one"), id("two")].into());
         assert_eq!((inventory.file_of(&id("one")), inventory.file_of(&id("two"))), (Some(&b), None));
         assert!(inventory.entangled(&files(&["b.yaml"])).is_empty());
         inventory.release(&files(&["b.yaml"]));
-        assert!(inventory.identities().is_empty());
+        assert_eq!(inventory.len(), 0);
+        assert!(inventory.numbers.iter().all(Option::is_none), "numbers are used again");
+    }
+
+    #[test]
+    fn the_last_of_many_goes_before_the_first() {
+        let mut inventory = Inventory::default();
+        for file in ["c", "a", "b"] {
+            inventory.declare(&file.into(), [id("one")].iter());
+        }
+        assert_eq!(inventory.file_of(&id("one")).map(|f| &**f), Some("a"));
+        inventory.release(&files(&["c"]));
+        assert_eq!(inventory.files_of(&id("one")), files(&["a", "b"]));
+        inventory.release(&files(&["a"]));
+        assert_eq!(inventory.file_of(&id("one")).map(|f| &**f), Some("b"));
     }
 }

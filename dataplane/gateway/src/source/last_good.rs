@@ -1,14 +1,14 @@
 //! Texts that are kept in the data dir: they survive restarts and are read by this user only.
 //!
-//! Two stores are in use: the last valid spec of each object, and what was last read from each file, which declares
-//! what a file that cannot be read any more did. Entries are spread over 64 files by their name, so that a change
+//! Two stores are in use: what was last read from each file, which declares what a file that cannot be read any more
+//! did; and the last valid specs of objects that are invalid now. Entries are spread over 64 files by their name, so that a change
 //! writes a small part of many. Nothing is held in memory. References in Secrets (`env://`, `file://`) stay references.
 
 use super::generated_keys::{private_file, private_folder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -78,9 +78,26 @@ impl Store {
         Ok(Self { folder })
     }
 
+    /// Names of all entries, and what is damaged.
+    pub(super) fn names(&self) -> (BTreeSet<String>, Vec<StoreError>) {
+        let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
+        for shard in 0..SHARDS {
+            match self.read(shard) {
+                Ok(entries) => names.extend(entries.into_keys()),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        (names, faults)
+    }
+
+    /// The part of the store that an entry is in.
+    pub(super) fn shard_of(name: &str) -> u8 {
+        Sha256::digest(name.as_bytes())[0] % SHARDS
+    }
+
     /// The text that is kept by this name.
     pub(super) fn get(&self, name: &str) -> Result<Option<Text>, StoreError> {
-        Ok(self.read(shard_of(name))?.remove(name))
+        Ok(self.read(Self::shard_of(name))?.remove(name))
     }
 
     /// Puts and removes entries. Each file is replaced as a whole, and only when it differs: a crash leaves its old or
@@ -88,7 +105,7 @@ impl Store {
     pub(super) fn update(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut by_shard: BTreeMap<u8, Vec<_>> = BTreeMap::new();
         for (name, text) in changes {
-            by_shard.entry(shard_of(name)).or_default().push((name, text));
+            by_shard.entry(Self::shard_of(name)).or_default().push((name, text));
         }
         for (shard, changes) in by_shard {
             self.edit(shard, |entries| {
@@ -175,10 +192,6 @@ impl Store {
     }
 }
 
-fn shard_of(identity: &str) -> u8 {
-    Sha256::digest(identity.as_bytes())[0] % SHARDS
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +228,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), "last-good").unwrap();
         store.update(&[put("a", "1")].into()).unwrap();
-        let path = store.path(shard_of("a"));
+        let path = store.path(Store::shard_of("a"));
         let before = fs::metadata(&path).unwrap();
         assert_eq!(before.permissions().mode() & 0o777, 0o600);
         let folder = fs::metadata(dir.path().join("last-good")).unwrap();
@@ -231,7 +244,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), "last-read").unwrap();
         store.update(&(0..200).map(|i| put(&format!("{i}"), "hunter2")).collect()).unwrap();
-        fs::write(store.path(shard_of("7")), "{\"format\":1,\"entries\":{\"7\":\"hunter2\",").unwrap();
+        fs::write(store.path(Store::shard_of("7")), "{\"format\":1,\"entries\":{\"7\":\"hunter2\",").unwrap();
         let fault = store.get("7").unwrap_err();
         assert!(matches!(fault, StoreError::Damaged { .. }));
         assert!(!format!("{fault} {fault:?}").contains("hunter2"));

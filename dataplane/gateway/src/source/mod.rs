@@ -101,7 +101,7 @@ impl Files {
         let reader = Reader::new(options, environment, Some(data));
         let (root, folders, watch) = (options.world.clone(), BTreeSet::new(), Watch::new());
         let mut files = Self { root, reader, watch, folders, unsettled: false };
-        let world = files.change().unwrap_or_else(|| files.reader.world_again());
+        let world = files.change().unwrap_or_else(|| files.reader.world());
         Ok((files, world))
     }
 
@@ -110,8 +110,9 @@ impl Files {
     /// waits for the disk before serving.
     pub fn next_change(&mut self) -> Option<World> {
         loop {
-            if self.reader.persist() {
-                return Some(self.reader.world_again());
+            self.reader.persist();
+            if let Some(world) = self.reader.told() {
+                return Some(world);
             }
             let time = match (self.unsettled, self.watch.is_blind()) {
                 (true, _) => UNSETTLED,
@@ -135,20 +136,21 @@ impl Files {
 
     /// Looks, and compiles what is different.
     fn change(&mut self) -> Option<World> {
-        let mut world: Option<World> = None;
         for _ in 0..LOOKS {
-            let look = self.look();
-            let stale = self.reader.credentials.stale();
-            world = match (world, self.reader.absorb(look, stale)) {
-                (Some(earlier), Some(later)) => Some(later.after(earlier)),
-                (earlier, later) => later.or(earlier),
-            };
+            loop {
+                let look = self.look();
+                let (more, stale) = (look.more, self.reader.credentials.stale());
+                self.reader.take(look, stale);
+                if !more {
+                    break;
+                }
+            }
             // References that are new lead to files that may have changed before they were watched.
             if !self.follow() {
                 break;
             }
         }
-        world
+        self.reader.told()
     }
 
     /// Looks until nothing changes behind its back.
@@ -197,8 +199,14 @@ pub fn inspect(
         platform_namespaces: platform_namespaces.to_vec(),
     };
     let mut reader = Reader::new(&options, environment, None);
-    let look = reader.folder.look();
-    Ok(reader.absorb(look, BTreeSet::new()).unwrap_or_else(|| reader.world_again()))
+    loop {
+        let look = reader.folder.look();
+        let more = look.more;
+        reader.take(look, BTreeSet::new());
+        if !more {
+            return Ok(reader.told().unwrap_or_else(|| reader.world()));
+        }
+    }
 }
 
 /// The folder that holds `path`.

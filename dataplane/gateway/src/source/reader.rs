@@ -4,16 +4,16 @@ use super::Options;
 use super::credentials::{Credentials, Environment};
 use super::data_dir::{DataDir, DataFault};
 use super::files::{Content, Folder, Look};
+use super::generated_keys::Generated;
 use super::inventory::Inventory;
 use super::last_good::Text;
 use super::world::{Faulty, FileFindings, GeneratedKey, World};
 use smartflow_compile::{
-    Change, Compiled, Compiler, Finding, Item, Object, ObjectRef, Reason, Report, Serving, Settings,
-    load_each, locate,
+    Change, Compiler, Finding, Item, Kind, Object, ObjectRef, Reason, Report, Serving, Settings, load_each,
+    locate,
 };
 use smartflow_snapshot::{ObjectName, TokenHash};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -26,12 +26,26 @@ pub(super) struct Reader {
     data: Option<DataDir>,
     compiler: Compiler,
     inventory: Inventory,
+    /// Files at fault.
     files: BTreeMap<Arc<str>, FileFindings>,
     /// Folders that could not be listed.
     folders: Vec<FileFindings>,
     faulty: Arc<BTreeMap<ObjectRef, Faulty>>,
-    generated: BTreeMap<ObjectName, PathBuf>,
+    /// In order of name.
+    generated: Arc<Vec<GeneratedKey>>,
     faults: Vec<DataFault>,
+    /// What happened since the last world was told.
+    news: News,
+    /// Valid specs of what was last read from files before today; for the time of one look.
+    earlier: BTreeMap<Arc<str>, BTreeMap<ObjectRef, Box<str>>>,
+}
+
+#[derive(Default)]
+struct News {
+    any: bool,
+    /// Reports were not looked at one by one.
+    in_parts: bool,
+    took: Duration,
 }
 
 /// What a file was found to hold.
@@ -46,9 +60,14 @@ type Copies = Vec<(Arc<str>, Object)>;
 
 impl Reader {
     /// Nothing read yet.
-    pub(super) fn new(options: &Options, environment: Environment, data: Option<DataDir>) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        environment: Environment,
+        data: Option<(DataDir, Vec<DataFault>)>,
+    ) -> Self {
         let settings = Settings { platform_namespaces: options.platform_namespaces.clone() };
         let skipped = std::fs::canonicalize(&options.data_dir).ok();
+        let (data, faults) = data.unzip();
         Self {
             folder: Folder::new(options.world.clone(), skipped),
             credentials: Credentials::new(options.world.clone(), environment),
@@ -58,27 +77,34 @@ impl Reader {
             files: BTreeMap::new(),
             folders: Vec::new(),
             faulty: Arc::default(),
-            generated: BTreeMap::new(),
-            faults: Vec::new(),
+            generated: Arc::default(),
+            faults: faults.unwrap_or_default(),
+            news: News::default(),
+            earlier: BTreeMap::new(),
         }
     }
 
-    /// Takes in what a look found; `stale` files are read again although they did not change. True when anything that
-    /// is told of the world may be different now.
-    pub(super) fn absorb(&mut self, look: Look, stale: BTreeSet<Arc<str>>) -> Option<World> {
+    /// Takes in what a look found; `stale` files are read again although they did not change.
+    pub(super) fn take(&mut self, look: Look, stale: BTreeSet<Arc<str>>) {
         let began = Instant::now();
         let folders: Vec<_> = look.faults.iter().map(|(folder, why)| unlisted(folder, why)).collect();
         let same =
             look.changed.is_empty() && look.removed.is_empty() && stale.is_empty() && folders == self.folders;
         if same {
-            return None;
+            return;
         }
         self.folders = folders;
         let removed: BTreeSet<Arc<str>> = look.removed.into_iter().map(Arc::from).collect();
         let batch = self.read(look.changed, stale, &removed);
         let changes = self.settle(batch, removed);
         let compiled = self.compiler.apply(changes);
-        Some(self.tell(compiled, began.elapsed()))
+        self.earlier.clear();
+        self.news.in_parts |= look.more;
+        if !self.news.in_parts {
+            self.note(compiled.reports);
+        }
+        self.news.any = true;
+        self.news.took += began.elapsed();
     }
 
     /// Reads files, and those that share an object with one of them.
@@ -99,9 +125,13 @@ impl Reader {
             }
             let content = contents.remove(&file).unwrap_or_else(|| self.folder.read(&file));
             let Some(declared) = self.declared(&file, content) else { continue };
-            let sharers = declared.objects.iter().flat_map(|o| self.inventory.files_of(o.id()));
-            queue.extend(sharers.filter(|f| *f != file));
-            // What this look finds in two files at once is seen when the second is read.
+            for object in &declared.objects {
+                // What this look finds in two files at once is seen when the second is read.
+                let holder = self.inventory.file_of(object.id());
+                if holder.is_some_and(|holder| *holder != file) {
+                    queue.extend(self.inventory.files_of(object.id()));
+                }
+            }
             batch.insert(file, declared);
         }
         batch
@@ -110,15 +140,16 @@ impl Reader {
     /// What `file` declares: by `content`, or, when that cannot be read, what it last declared. `None` = that is not
     /// known; what is in force stays.
     fn declared(&mut self, file: &Arc<str>, content: Content) -> Option<Declared> {
-        let mut findings = FileFindings::none(file);
+        self.files.remove(file);
+        let mut findings = Vec::new();
         let fault = match content {
             Content::Text(text) => match parse(&text, &mut findings) {
                 Ok(objects) => {
                     let text = Arc::new(Zeroizing::new(text));
                     if let Some(data) = &mut self.data {
-                        data.keep_text(file, Some(text.clone()));
+                        data.keep_text(file, Some(&text));
                     }
-                    self.files.insert(file.clone(), findings);
+                    self.blame(file, findings);
                     return Some(Declared { objects, text });
                 }
                 Err(fault) => fault,
@@ -128,18 +159,24 @@ impl Reader {
                 Finding::error(Reason::Syntax, "", format!("The file cannot be read: {why}."), fix)
             }
         };
-        let kept = self.kept_text(file);
-        let declared = kept.and_then(|text| {
+        let declared = self.last_read(file).and_then(|text| {
             let objects = parse(&text, &mut findings).ok()?;
             Some(Declared { objects, text })
         });
-        findings.findings.insert(0, fault);
-        self.files.insert(file.clone(), findings);
+        findings.insert(0, fault);
+        self.blame(file, findings);
         declared
     }
 
-    fn kept_text(&mut self, file: &str) -> Option<Text> {
-        let kept = self.data.as_ref()?.text(file);
+    fn blame(&mut self, file: &Arc<str>, mut findings: Vec<Finding>) {
+        if !findings.is_empty() {
+            let all = self.files.entry(file.clone()).or_insert_with(|| FileFindings::none(file));
+            all.findings.append(&mut findings);
+        }
+    }
+
+    fn last_read(&mut self, file: &str) -> Option<Text> {
+        let kept = self.data.as_ref()?.last_read(file);
         kept.unwrap_or_else(|fault| {
             self.faults.push(fault.into());
             None
@@ -149,15 +186,13 @@ impl Reader {
     /// Changes that make the compiled world what the files declare now.
     fn settle(&mut self, batch: Batch, removed: BTreeSet<Arc<str>>) -> Vec<Change> {
         let reread: BTreeSet<Arc<str>> = batch.keys().cloned().chain(removed.iter().cloned()).collect();
-        let mut gone = self.inventory.release(&reread);
-        let (mut copies, mut texts) = (BTreeMap::<ObjectRef, Copies>::new(), BTreeMap::new());
-        for file in &reread {
-            self.credentials.forget(file);
-        }
+        let released = self.inventory.release(&reread);
+        let mut copies = BTreeMap::<ObjectRef, Copies>::new();
+        let mut texts = BTreeMap::new();
+        reread.iter().for_each(|file| self.credentials.forget(file));
         for (file, Declared { objects, text }) in batch {
+            self.inventory.declare(&file, objects.iter().map(Object::id));
             for mut object in objects {
-                self.inventory.declare(object.id(), &file);
-                gone.remove(object.id());
                 self.credentials.resolve(&mut object, &file);
                 copies.entry(object.id().clone()).or_default().push((file.clone(), object));
             }
@@ -169,18 +204,20 @@ impl Reader {
                 data.keep_text(file, None);
             }
         }
-        let mut changes = Vec::with_capacity(copies.len() + gone.len());
-        for (id, copies) in copies {
-            let object = self.one_of(&id, copies, &texts);
-            changes.extend(object.map(|object| Change::Set(Box::new(self.completed(object)))));
-        }
+        let mut changes = Vec::with_capacity(copies.len());
         // What is still declared by a file that could not be read again stays as it is.
-        for id in gone.into_iter().filter(|id| self.inventory.file_of(id).is_none()).collect::<Vec<_>>() {
-            self.generated.remove(&id.name);
-            if let Some(data) = &mut self.data {
-                data.keep_spec(&id, None);
-            }
-            changes.push(Change::Remove(id));
+        for id in
+            released.iter().filter(|id| !copies.contains_key(id) && self.inventory.file_of(id).is_none())
+        {
+            self.data.iter_mut().for_each(|data| data.keep_spec(id, None));
+            forget_key(&mut self.generated, &id.name);
+            changes.push(Change::Remove(id.clone()));
+        }
+        for (id, copies) in copies {
+            let Some(object) = self.one_of(&id, copies, &texts) else { continue };
+            let before = if released.contains(&id) { Some(&reread) } else { None };
+            let object = self.with_last_good(object, before);
+            changes.push(Change::Set(Box::new(self.with_token(object))));
         }
         changes
     }
@@ -197,9 +234,8 @@ impl Reader {
             return copies.pop().map(|(_, object)| object);
         }
         for file in &files {
-            let finding = texts.get(file).map(|text| clash(id, file, &files, text));
-            if let (Some(finding), Some(findings)) = (finding, self.files.get_mut(file)) {
-                findings.findings.push(finding);
+            if let Some(text) = texts.get(file) {
+                self.blame(file, vec![clash(id, file, &files, text)]);
             }
         }
         let mut copies = copies.into_iter();
@@ -208,28 +244,77 @@ impl Reader {
         Some(copies.fold(first, |object, (_, copy)| object.restricted_by(&copy)).refuse(finding))
     }
 
-    /// The object with its last valid spec where it needs that, and with its token where one is to be made.
-    fn completed(&mut self, object: Object) -> Object {
+    /// The object with its last valid spec where it needs that: the one that was kept, else the one that its file
+    /// declared before, or one of the files `before` that it has moved from.
+    fn with_last_good(&mut self, object: Object, before: Option<&BTreeSet<Arc<str>>>) -> Object {
         let Some(data) = &mut self.data else { return object };
-        let mut object = object;
-        if let Some(spec) = object.spec() {
-            data.keep_spec(object.id(), Some(spec));
-        } else if !object.is_valid() {
-            match data.spec(object.id()) {
-                Ok(Some(spec)) => object = object.with_last_good(&spec),
-                Ok(None) => {}
-                Err(fault) => self.faults.push(fault.into()),
-            }
-        }
-        if !object.needs_token() {
-            self.generated.remove(&object.id().name);
+        if object.is_valid() {
+            data.keep_spec(object.id(), None);
             return object;
         }
-        match data.token(&object.id().name) {
-            Ok(generated) => {
-                let token = TokenHash::of(generated.token.open().as_bytes());
-                self.generated.insert(object.id().name.clone(), generated.path);
-                object.with_token(token)
+        match data.spec(object.id()) {
+            Ok(Some(spec)) => return object.with_last_good(&spec),
+            Ok(None) => {}
+            Err(fault) => self.faults.push(fault.into()),
+        }
+        let mut files = self.inventory.files_of(object.id());
+        files.extend(before.into_iter().flatten().cloned());
+        let mut found: Option<Box<str>> = None;
+        for file in files {
+            if let Some(spec) = self.earlier(&file).get(object.id()).cloned() {
+                if found.is_some() {
+                    // It was declared twice: nobody knows which one was meant.
+                    return object;
+                }
+                found = Some(spec);
+            }
+        }
+        match (found, &mut self.data) {
+            (Some(spec), Some(data)) => {
+                data.keep_spec(object.id(), Some(&spec));
+                object.with_last_good(&spec)
+            }
+            _ => object,
+        }
+    }
+
+    /// Valid specs of what is on disk of a file: what it declared before it was read just now.
+    fn earlier(&mut self, file: &Arc<str>) -> &BTreeMap<ObjectRef, Box<str>> {
+        let Self { earlier, data, faults, .. } = self;
+        earlier.entry(file.clone()).or_insert_with(|| {
+            let text = data.as_ref().map(|data| data.text(file)).transpose().unwrap_or_else(|fault| {
+                faults.push(fault.into());
+                None
+            });
+            let (mut specs, mut seen) = (BTreeMap::new(), BTreeSet::new());
+            for object in
+                text.flatten().and_then(|text| parse(&text, &mut Vec::new()).ok()).into_iter().flatten()
+            {
+                if !seen.insert(object.id().clone()) {
+                    specs.remove(object.id());
+                } else if let Some(spec) = object.spec() {
+                    specs.insert(object.id().clone(), spec.into());
+                }
+            }
+            specs
+        })
+    }
+
+    /// The object with its token where one is to be made.
+    fn with_token(&mut self, object: Object) -> Object {
+        let name = object.id().name.clone();
+        let Some(data) = self.data.as_mut().filter(|_| object.needs_token()) else {
+            if object.id().kind == Kind::VirtualKey {
+                forget_key(&mut self.generated, &name);
+            }
+            return object;
+        };
+        match data.token(&name) {
+            Ok(Generated { path, token }) => {
+                if let Err(at) = self.generated.binary_search_by(|k| k.name.cmp(&name)) {
+                    Arc::make_mut(&mut self.generated).insert(at, GeneratedKey { name, path });
+                }
+                object.with_token(TokenHash::of(token.open().as_bytes()))
             }
             Err(fault) => {
                 self.faults.push(fault.into());
@@ -238,63 +323,89 @@ impl Reader {
         }
     }
 
-    fn tell(&mut self, compiled: Compiled, took: Duration) -> World {
-        let Compiled { snapshot, reports } = compiled;
-        let is_plain = |r: &Report| r.findings.is_empty() && r.serving == Serving::Current;
+    /// Takes note of reports; objects that are gone have none.
+    fn note(&mut self, reports: Vec<Report>) {
+        let inventory = &self.inventory;
         let gone: Vec<ObjectRef> =
-            self.faulty.keys().filter(|id| self.inventory.file_of(id).is_none()).cloned().collect();
-        if !gone.is_empty() || reports.iter().any(|r| !is_plain(r) || self.faulty.contains_key(&r.object)) {
-            let faulty = Arc::make_mut(&mut self.faulty);
-            gone.iter().for_each(|id| drop(faulty.remove(id)));
-            for report in reports {
-                match self.inventory.file_of(&report.object) {
-                    Some(file) if !is_plain(&report) => {
-                        let file = file.clone();
-                        faulty.insert(report.object.clone(), Faulty { file, report });
-                    }
-                    _ => drop(faulty.remove(&report.object)),
+            self.faulty.keys().filter(|id| inventory.file_of(id).is_none()).cloned().collect();
+        if gone.is_empty() && reports.iter().all(|r| is_plain(r) && !self.faulty.contains_key(&r.object)) {
+            return;
+        }
+        let faulty = Arc::make_mut(&mut self.faulty);
+        gone.iter().for_each(|id| drop(faulty.remove(id)));
+        for report in reports {
+            match inventory.file_of(&report.object) {
+                Some(file) if !is_plain(&report) => {
+                    let file = file.clone();
+                    faulty.insert(report.object.clone(), Faulty { file, report });
                 }
+                _ => drop(faulty.remove(&report.object)),
             }
         }
-        World { compiled_in: took, ..self.world(snapshot) }
     }
 
-    /// The world as it stands, with faults of the data dir that were not told yet.
-    pub(super) fn world_again(&mut self) -> World {
-        self.world(self.compiler.snapshot().clone())
+    /// The world as it stands, if there is anything new.
+    pub(super) fn told(&mut self) -> Option<World> {
+        let News { any, in_parts, took } = std::mem::take(&mut self.news);
+        if !any && self.faults.is_empty() {
+            return None;
+        }
+        if in_parts {
+            let reports = self.compiler.objects().filter_map(|id| self.compiler.report(&id));
+            let faulty = reports.filter(|r| !is_plain(r)).filter_map(|report| {
+                let file = self.inventory.file_of(&report.object)?.clone();
+                Some((report.object.clone(), Faulty { file, report }))
+            });
+            self.faulty = Arc::new(faulty.collect());
+        }
+        Some(World { compiled_in: took, ..self.world() })
     }
 
-    fn world(&mut self, snapshot: smartflow_snapshot::Snapshot) -> World {
-        let files = self.folders.iter().chain(self.files.values()).filter(|f| !f.findings.is_empty());
-        let keys = self.generated.iter();
+    /// The world as it stands.
+    pub(super) fn world(&mut self) -> World {
         World {
-            snapshot,
-            files: files.cloned().collect(),
+            snapshot: self.compiler.snapshot().clone(),
+            files: self.folders.iter().chain(self.files.values()).cloned().collect(),
             faulty: self.faulty.clone(),
             objects: self.inventory.len(),
-            generated_keys: keys
-                .map(|(name, path)| GeneratedKey { name: name.clone(), path: path.clone() })
-                .collect(),
+            generated_keys: self.generated.clone(),
             data_faults: std::mem::take(&mut self.faults).into_iter().map(|f| f.to_string()).collect(),
             compiled_in: Duration::ZERO,
         }
     }
 
-    /// Writes what is new to the data dir. True when there are faults to tell.
-    pub(super) fn persist(&mut self) -> bool {
-        let Some(data) = self.data.as_mut().filter(|d| d.is_behind()) else { return false };
-        let faults = data.persist(|| self.inventory.identities(), |file| self.files.contains_key(file));
-        self.faults.extend(faults);
-        !self.faults.is_empty()
+    /// Writes what is new to the data dir. What did not work is told with the next world.
+    pub(super) fn persist(&mut self) {
+        let Self { data, folder, inventory, faults, .. } = self;
+        let Some(data) = data.as_mut().filter(|d| d.is_behind()) else { return };
+        let read = |file: &str| match folder.read(file) {
+            Content::Text(text) => Some(text),
+            Content::Unreadable(_) => None,
+        };
+        faults.extend(data.persist(
+            read,
+            |name| inventory.holder(name).is_some(),
+            |file| folder.contains(file),
+        ));
+    }
+}
+
+fn is_plain(report: &Report) -> bool {
+    report.findings.is_empty() && report.serving == Serving::Current
+}
+
+fn forget_key(generated: &mut Arc<Vec<GeneratedKey>>, name: &ObjectName) {
+    if let Ok(at) = generated.binary_search_by(|k| k.name.cmp(name)) {
+        Arc::make_mut(generated).remove(at);
     }
 }
 
 /// Objects of a text; documents that are no objects go to `findings`.
-fn parse(text: &str, findings: &mut FileFindings) -> Result<Vec<Object>, Finding> {
+fn parse(text: &str, findings: &mut Vec<Finding>) -> Result<Vec<Object>, Finding> {
     let mut objects = Vec::new();
     load_each(text, |item| match item {
         Item::Object(object) => objects.push(*object),
-        Item::Stray(finding) => findings.findings.push(finding),
+        Item::Stray(finding) => findings.push(finding),
     })?;
     Ok(objects)
 }

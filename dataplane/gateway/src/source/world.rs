@@ -19,20 +19,12 @@ pub struct World {
     pub faulty: Arc<BTreeMap<ObjectRef, Faulty>>,
     /// Objects that are declared, whatever their state.
     pub objects: usize,
-    /// Keys whose token was made here, with the file that holds it.
-    pub generated_keys: Vec<GeneratedKey>,
+    /// Keys whose token was made here, in order, each with the file that holds it.
+    pub generated_keys: Arc<Vec<GeneratedKey>>,
     /// What did not work in the data dir since the last world; to be logged.
     pub data_faults: Vec<String>,
     /// Reading and compiling took this long.
     pub compiled_in: Duration,
-}
-
-impl World {
-    /// The same, with what an `earlier` world told that nobody has heard.
-    pub(super) fn after(mut self, mut earlier: Self) -> Self {
-        earlier.data_faults.append(&mut self.data_faults);
-        Self { data_faults: earlier.data_faults, compiled_in: self.compiled_in + earlier.compiled_in, ..self }
-    }
 }
 
 /// What is wrong with a file as such.

@@ -1,12 +1,15 @@
 //! Rates as the gateway uses them, before lenders in this process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
+};
 
 use smartflow_ledger::{
-    AccountId, Incarnation, Now, PodId, Revision,
+    AccountId, Incarnation, Ledger, Now, Options, Outcome, PodId, Revision,
     lender::{FileLender, Lender, MemoryLender},
-    rate::{Admission, RateDesk, RateLimits, RateTicket, Rates, Refusal, Which, admit_all},
+    rate::{Admission, RateDesk, RateLimits, RateTicket, Rates, Refusal, Which, admit_all, tokens_per_day},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -212,6 +215,31 @@ fn a_lender_that_cannot_write_leaves_local_windows() {
     let refusal = refused(&rates, at(103), 0);
     assert_eq!((refusal.which, refusal.retry_after), (Which::Requests, 58 * SECOND));
     admitted(&rates, at(161), 0).settle(at(161), 0);
+}
+
+/// L24: tokens per day are a budget whose unit is the token, with a window of a UTC day.
+#[test]
+fn tokens_per_day_are_a_budget() {
+    let dir = tempfile::tempdir().unwrap();
+    let lender: Arc<dyn Lender> = Arc::new(MemoryLender::default());
+    let options = Options {
+        install: "test".into(),
+        incarnation: Incarnation(1),
+        pod: PodId(1),
+        data_dir: dir.path().to_owned(),
+        lease_millis: 600_000,
+    };
+    let ledger = Ledger::open(options, lender, at(0)).unwrap();
+    let spec = tokens_per_day("ns", "key/a", NonZeroU64::new(1000).unwrap(), Revision::default());
+    let day = ledger.account(at(0), &spec).unwrap();
+    let Outcome::Reserved(call) = ledger.reserve(at(0), &[(day.clone(), 800)]) else { panic!("refused") };
+    assert!(!matches!(ledger.reserve(at(0), &[(day.clone(), 300)]), Outcome::Reserved(_)));
+    call.settle(at(1), 600);
+    assert_eq!(ledger.view(at(1), &day).spent, 600);
+    let Outcome::Reserved(call) = ledger.reserve(at(1), &[(day.clone(), 400)]) else { panic!("refused") };
+    call.settle(at(1), 400);
+    let tomorrow = at(86_400);
+    assert!(matches!(ledger.reserve(tomorrow, &[(day, 1000)]), Outcome::Reserved(_)));
 }
 
 #[test]

@@ -89,10 +89,10 @@ async fn names_that_lead_inside_are_refused_when_they_are_called() {
     }
     let gateway = Gateway::start(&world).await;
     let client = gateway.client(&token("caller"));
-    for n in 0..names.len() {
+    for (n, name) in names.iter().enumerate() {
         let refused = client.chat(&ask(&format!("n{n}"), "hi")).await;
         refused.expect_error(502, "upstream_error", "upstream_failed");
-        assert_eq!(vendor.calls().len(), n, "the vendor was reached by {}", names[n]);
+        assert_eq!(vendor.calls().len(), n, "the vendor was reached by {name}");
         client.chat(&ask(&format!("a{n}"), "hi")).await.expect_status(200);
     }
 }

@@ -159,10 +159,13 @@ impl Exchange {
         self.route.as_ref().map_or(0, |r| price::cost(&r.model.price, usage))
     }
 
-    /// No fewer input tokens than a provider will have counted, as far as text goes: a third of its bytes.
+    /// About how many input tokens a provider counted that did not say: a third of the bytes, or a tenth more than this
+    /// key's calls to this model usually are, whichever is more; never more than is held.
     #[must_use]
     pub fn input_ceiling(&self) -> u64 {
-        let ceiling = self.estimated_input * 4 / 3 + 1;
+        let ratio = self.route.as_ref().map_or(1024, |r| u64::from(r.input_ratio.get()));
+        let usual = self.estimated_input.saturating_mul(ratio) / 1024;
+        let ceiling = (self.estimated_input * 4 / 3).max(usual.saturating_mul(11) / 10) + 1;
         self.hold.as_ref().map_or(ceiling, |h| ceiling.min(h.worst_usage().input))
     }
 
@@ -215,7 +218,7 @@ impl Exchange {
             Bill::Nothing => (Usage::default(), false),
             Bill::Reported(usage) => (usage, false),
             Bill::Counted(usage) => (usage, true),
-            Bill::Held => (self.hold.as_ref().map(Hold::worst_usage).unwrap_or_default(), true),
+            Bill::Held => (self.worst(), true),
         };
         let mut cost = if matches!(end.bill, Bill::Nothing) { 0 } else { self.cost(&usage) };
         if let Some(hold) = self.hold.take() {
@@ -237,6 +240,12 @@ impl Exchange {
         self.count(&end, &usage, cost, latency);
         self.tell(end, usage, cost, estimated, latency);
         cost
+    }
+
+    /// What is held; without a budget, where nothing is held, the estimate.
+    fn worst(&self) -> Usage {
+        let estimate = Usage { input: self.estimated_input, ..Usage::default() };
+        self.hold.as_ref().filter(|h| h.is_bounded()).map_or(estimate, Hold::worst_usage)
     }
 
     fn count(&self, end: &End, usage: &Usage, cost: i64, latency: Duration) {

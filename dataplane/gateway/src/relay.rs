@@ -167,6 +167,10 @@ impl Relay {
     }
 
     fn take(&mut self, data: Bytes) {
+        if self.scan.done() {
+            // Nothing counts behind the end, least of all as a sign of life.
+            return;
+        }
         self.deadline.phase("idle", self.idle);
         match self.scan.feed(data, &mut self.out) {
             Ok(()) if self.scan.done() => {

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use smartflow_dialect::Usage;
 use smartflow_ledger::rate::{Admission, RateTickets, Refusal as RateRefusal, Which, admit_all};
 use smartflow_ledger::{Account, Extension, Ledger, Now, Outcome, Refusal, Reservation, Waiting, Why};
-use smartflow_snapshot::WhenShort;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -78,7 +77,7 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
     let corrected = exchange.estimated_input * u64::from(route.input_ratio.get()) / 1024;
     let output = if wish.embeds { 0 } else { wish.cap.unwrap_or(RATE_OUTPUT).min(RATE_OUTPUT) * wish.n };
     let tokens = corrected.max(1) + output;
-    let tickets = admit(&guards.enforced, clock, tokens).await?;
+    let mut tickets = Unused { tickets: admit(&guards.enforced, clock, tokens).await?, clock };
     let mut planned = priced_plan(&guards.enforced, ledger, clock.now(), asked, &wish, route);
     if planned.as_ref().is_err_and(is_short)
         && let Some(counted) = Box::pin(counted(asked, &wish, route)).await
@@ -86,37 +85,32 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
         wish.input_bound = counted;
         planned = priced_plan(&guards.enforced, ledger, clock.now(), asked, &wish, route);
     }
-    let (price, plan) = match planned {
-        Ok(planned) => planned,
-        Err(fault) => {
-            tickets.undo(clock.now());
-            return Err(fault);
-        }
-    };
+    let (price, plan) = planned?;
     let (input, output) = (wish.billable_input(&route.model), plan.map_or(0, |p| p.output));
-    let mut hold = Hold {
-        route: route.clone(),
-        money: None,
-        waiting: None,
-        tickets,
-        dry: Vec::new(),
-        price,
-        input,
-        output,
-    };
+    let mut money = None;
     if plan.is_some() {
-        let amounts = amounts(&guards.enforced, &hold.price, input, output);
-        match decided(ledger.reserve(clock.now(), &amounts), clock).await {
-            Ok(money) => hold.money = Some(money),
-            Err(refused) => {
-                hold.tickets.undo(clock.now());
-                return Err(told(refused, &guards.enforced, clock.now()));
-            }
-        }
+        let amounts = amounts(&guards.enforced, &price, input, output);
+        let reserved = decided(ledger.reserve(clock.now(), &amounts), clock).await;
+        money = Some(reserved.map_err(|refused| told(refused, &guards.enforced, clock.now()))?);
     }
+    let tickets = std::mem::take(&mut tickets.tickets);
+    let (waiting, dry) = Default::default();
+    let mut hold = Hold { route: route.clone(), money, waiting, tickets, dry, price, input, output };
     hold.try_dry(exchange, asked, &wish, tokens);
     exchange.hold = Some(hold);
     Ok(reserved(plan))
+}
+
+/// Rates of a call that is not decided: they come back when it is refused, and when its caller leaves meanwhile.
+struct Unused<'a> {
+    tickets: RateTickets,
+    clock: &'a Clock,
+}
+
+impl Drop for Unused<'_> {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.tickets).undo(self.clock.now());
+    }
 }
 
 fn is_short(fault: &Fault) -> bool {
@@ -166,7 +160,7 @@ fn priced_plan(
         merged = Some(plan(wish, &route.model, &price, left, short).map_err(|s| exceeded(Unit::Money, s))?);
     }
     if let Some(left) = room.left(ledger, Unit::Tokens, now) {
-        let short = WhenShort::Shorten;
+        // A budget that rather refuses than shortens wants the whole call paid for from the start.
         let tokens =
             plan(wish, &route.model, &TOKEN_PRICE, left, short).map_err(|s| exceeded(Unit::Tokens, s))?;
         merged = Some(merged.map_or(tokens, |money| tighter(money, tokens)));

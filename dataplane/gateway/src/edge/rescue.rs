@@ -38,6 +38,8 @@ impl Told {
     }
 }
 
+/// Seconds; nobody should hold a call for longer than this.
+const LONG_WAIT: u128 = 60;
 const INVALID: &str = "invalid_request_error";
 const UPSTREAM: &str = "upstream_error";
 
@@ -195,7 +197,8 @@ impl Fault {
                 for (name, value) in headers {
                     told = told.header(name, value);
                 }
-                told
+                // SDKs would wait for it, or worse, not wait.
+                if seconds > LONG_WAIT { told.header("x-should-retry", "false") } else { told }
             }
             Self::RequestTooLarge { wanted, limit } => Told::new(
                 429,

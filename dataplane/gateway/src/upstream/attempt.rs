@@ -17,11 +17,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 /// Headers of the caller that providers get. All others stay here: they are the caller's credential, cookies, proxy
-/// traces, or would change how the answer is encoded.
-const FORWARDED: [HeaderName; 6] = [
+/// traces, would change how the answer is encoded, or (`idempotency-key`) would be shared with other callers under the
+/// provider's one credential.
+const FORWARDED: [HeaderName; 5] = [
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
-    HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("openai-beta"),
     HeaderName::from_static("x-client-request-id"),
     USER_AGENT,

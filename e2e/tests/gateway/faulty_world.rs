@@ -158,7 +158,7 @@ async fn a_change_made_while_it_was_down_is_obeyed_too() {
     let mut bench = start().await;
     // What was read is kept right after it begins to serve.
     let kept =
-        || async { bench.gateway.keeps("last-good", "key-01") && bench.gateway.keeps("last-good", "key-02") };
+        || async { bench.gateway.keeps("last-read", "key-01") && bench.gateway.keeps("last-read", "key-02") };
     bench.gateway.until("the specs to be kept", SOON, kept).await;
     bench.gateway.kill();
     bench.world.remove("key-00");

@@ -5,9 +5,14 @@ use crate::world::World;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// Ports for gateways begin here.
+const FIRST_PORT: u16 = 20_000;
+/// So many of them.
+const PORTS: u32 = 12_000;
 const STARTS_WITHIN: Duration = Duration::from_secs(15);
 
 /// A running gateway and its data folder; killed when dropped, also by a panic.
@@ -200,10 +205,17 @@ impl Drop for Gateway {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that is free, below those that the kernel gives to outgoing connections: one of those could take it before
+/// the gateway does. Test processes that run side by side begin at different places.
 fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("the port just bound")
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = std::process::id().wrapping_mul(131).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST_PORT + u16::try_from(step % PORTS).expect("a small number");
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return listener.local_addr().expect("the port just bound");
+        }
+    }
 }
 
 /// The gateway's binary: `SMARTFLOW_GATEWAY_BIN`, or the one built beside this test.

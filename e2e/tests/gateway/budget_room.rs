@@ -19,7 +19,7 @@ async fn eight_calls_without_a_cap_run_on_a_fresh_dollar() {
     // 128,000 output tokens at $15 a million would be $1.92 each.
     let (vendor, _world, gateway) = start("1").await;
     let client = gateway.client(&token("room"));
-    let body = ask("mock-dear", "[[tokens=200 first_ms=300]]");
+    let body = ask("mock-dear", "[[tokens=200 first_ms=1500]]");
     let calls: Vec<_> = (0..8)
         .map(|_| {
             let (client, body) = (client.clone(), body.clone());
@@ -82,7 +82,7 @@ async fn twenty_streams_with_a_cap_of_32000_run_on_five_dollars() {
     // 20 × 32,000 tokens at $15 a million would be $9.60.
     let (vendor, _world, gateway) = start("5").await;
     let client = gateway.client(&token("room"));
-    let mut body = ask("mock-dear", "[[tokens=300 chunk=5 delay_ms=10]]");
+    let mut body = ask("mock-dear", "[[tokens=300 chunk=5 delay_ms=25]]");
     body["max_tokens"] = json!(32_000);
     let streams: Vec<_> = (0..20)
         .map(|_| {

@@ -76,7 +76,7 @@ async fn calls_in_parallel() {
     let calls: Vec<_> = (0..12)
         .map(|_| {
             let client = client.clone();
-            tokio::spawn(async move { client.chat(&ask("mock-small", "[[tokens=2 first_ms=600]]")).await })
+            tokio::spawn(async move { client.chat(&ask("mock-small", "[[tokens=2 first_ms=2000]]")).await })
         })
         .collect();
     let mut served = 0;

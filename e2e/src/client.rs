@@ -1,5 +1,6 @@
 //! A small HTTP client: keeps connections, reads streams event by event, and leaves when dropped.
 
+use crate::stream::Stream;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpStream;
 
-type Connection = SendRequest<Full<Bytes>>;
+pub(crate) type Connection = SendRequest<Full<Bytes>>;
 
 /// A caller with a key.
 #[derive(Clone)]
@@ -181,7 +182,7 @@ impl Client {
         let (head, body) = response.into_parts();
         let kind = head.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
         if kind.starts_with("text/event-stream") {
-            return Ok(Ok(Stream { headers: head.headers, body, buf: Vec::new(), _connection: connection }));
+            return Ok(Ok(Stream::new(head.headers, body, connection)));
         }
         let body = body.collect().await.map_err(|e| format!("{e:?}"))?.to_bytes();
         Ok(Err(Box::new(Answer { status: head.status.as_u16(), headers: head.headers, body })))
@@ -203,106 +204,4 @@ impl Client {
 #[must_use]
 pub fn ask(model: &str, text: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": text}]})
-}
-
-/// A stream being read; dropping it closes the connection.
-#[derive(Debug)]
-pub struct Stream {
-    /// Headers of the answer.
-    pub headers: HeaderMap,
-    body: Incoming,
-    buf: Vec<u8>,
-    _connection: Connection,
-}
-
-/// How a stream went.
-#[derive(Clone, Debug, Default)]
-pub struct Told {
-    /// Text of the first choice.
-    pub text: String,
-    /// Content deltas that were not empty.
-    pub deltas: u64,
-    /// Last `finish_reason`.
-    pub finish: Option<String>,
-    /// The usage chunk.
-    pub usage: Option<Value>,
-    /// An error event.
-    pub error: Option<Value>,
-    /// `[DONE]` came.
-    pub done: bool,
-    /// An event was no JSON.
-    pub garbled: bool,
-    /// The connection broke before the body's end.
-    pub broken: bool,
-}
-
-impl Stream {
-    /// The next event's data; `None` at the end.
-    ///
-    /// # Errors
-    /// The body broke off.
-    pub async fn next(&mut self) -> Result<Option<String>, String> {
-        loop {
-            if let Some(end) = self.buf.windows(2).position(|w| w == b"\n\n") {
-                let event: Vec<u8> = self.buf.drain(..end + 2).collect();
-                let event = String::from_utf8(event).map_err(|e| e.to_string())?;
-                if let Some(data) = event.trim_end().strip_prefix("data: ") {
-                    return Ok(Some(data.to_owned()));
-                }
-                continue;
-            }
-            match self.body.frame().await {
-                Some(Ok(frame)) => self.buf.extend_from_slice(frame.data_ref().map_or(&[], |d| &d[..])),
-                Some(Err(e)) => return Err(format!("{e:?}")),
-                None if self.buf.is_empty() => return Ok(None),
-                None => return Err(format!("the body ended inside an event: {:?}", self.buf)),
-            }
-        }
-    }
-
-    /// Reads until `deltas` content deltas have come, or to the end.
-    pub async fn read(&mut self, deltas: u64) -> Told {
-        let mut told = Told::default();
-        while told.deltas < deltas {
-            match self.next().await {
-                Ok(Some(data)) if data == "[DONE]" => told.done = true,
-                Ok(Some(data)) => told.take(&data),
-                Ok(None) => break,
-                Err(_) => {
-                    told.broken = true;
-                    break;
-                }
-            }
-        }
-        told
-    }
-
-    /// Reads to the end.
-    pub async fn all(mut self) -> Told {
-        self.read(u64::MAX).await
-    }
-}
-
-impl Told {
-    fn take(&mut self, data: &str) {
-        let Ok(event) = serde_json::from_str::<Value>(data) else {
-            self.garbled = true;
-            return;
-        };
-        if event.get("error").is_some() {
-            self.error = Some(event["error"].clone());
-            return;
-        }
-        if event["usage"].is_object() {
-            self.usage = Some(event["usage"].clone());
-        }
-        let choice = &event["choices"][0];
-        if let Some(text) = choice["delta"]["content"].as_str().filter(|t| !t.is_empty()) {
-            self.text.push_str(text);
-            self.deltas += 1;
-        }
-        if let Some(finish) = choice["finish_reason"].as_str() {
-            self.finish = Some(finish.to_owned());
-        }
-    }
 }

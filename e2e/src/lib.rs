@@ -8,5 +8,6 @@ pub mod gateway;
 pub mod money;
 pub mod raw;
 pub mod sdk;
+pub mod stream;
 pub mod vendor;
 pub mod world;

@@ -354,3 +354,31 @@ impl Compiler {
         Some(Finding::reference(Reason::NoModelMatches, "spec.models", message, fix).warning())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compiler::{Change, Compiler};
+    use crate::{Object, Settings};
+    use serde_json::json;
+    use smartflow_snapshot::TokenHash;
+
+    fn set(manifest: serde_json::Value, name: &str) -> Change {
+        let mut manifest = manifest;
+        manifest["metadata"] = json!({ "name": name });
+        manifest["apiVersion"] = json!("smartflow.dev/v1alpha1");
+        Change::Set(Box::new(Object::read(manifest).unwrap().with_token(TokenHash::of(name.as_bytes()))))
+    }
+
+    /// A hundred thousand of them must not be kept twice.
+    #[test]
+    fn nothing_is_kept_of_ordinary_keys() {
+        let mut compiler = Compiler::new(&Settings::default());
+        let key = json!({ "kind": "VirtualKey", "spec": { "models": ["simulated-*"] } });
+        compiler.apply((0..3).map(|i| set(key.clone(), &format!("k{i}"))));
+        assert_eq!(compiler.keys.entries.len(), 3, "nothing matches yet, which is to be said of each");
+        let provider = set(json!({ "kind": "LLMProvider", "spec": { "provider": "simulated" } }), "p");
+        compiler.apply([provider, set(key, "k1")]);
+        assert!(compiler.keys.entries.is_empty());
+        assert_eq!((compiler.snapshot.keys.len(), compiler.key_names().count()), (3, 3));
+    }
+}

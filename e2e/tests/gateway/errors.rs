@@ -196,7 +196,7 @@ async fn answers_tell_who_served_and_what_it_cost() {
     };
     assert!(header("x-smartflow-request-id").len() >= 32);
     assert!(header("x-smartflow-provider").ends_with("vendor"));
-    assert_eq!(header("x-smartflow-model"), "mock-dear");
+    assert_eq!(header("x-smartflow-model"), "mock-large", "as the provider knows it");
     assert_eq!(header("x-smartflow-attempts"), "1");
     let cost = smartflow_e2e::money::nano(&header("x-smartflow-cost-usd"));
     let left = smartflow_e2e::money::nano(&header("x-smartflow-budget-remaining-usd"));

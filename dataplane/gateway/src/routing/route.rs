@@ -62,7 +62,7 @@ impl Route {
             guards,
             metrics: TargetMetrics::new(&worker.shared.metrics, endpoint, &name, &model.name),
             provider_header: header(&name),
-            model_header: header(&model.name),
+            model_header: header(&model.upstream_name),
             input_ratio: Cell::new(1024),
             provider,
             model,

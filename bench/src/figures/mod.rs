@@ -179,14 +179,32 @@ pub struct Plan {
     pub warmup: f64,
     /// Seconds of a window.
     pub seconds: f64,
+    /// Real-time priority.
+    pub realtime: bool,
 }
 
 impl Plan {
     fn of(args: &Args) -> Self {
-        let full = Self { rounds: 5, starts: 15, changes: 40, compiles: 10, warmup: 0.7, seconds: 2.5 };
-        let quick = Self { rounds: 1, starts: 3, changes: 5, compiles: 3, warmup: 0.5, seconds: 1.0 };
+        let full = Self {
+            rounds: 5,
+            starts: 15,
+            changes: 40,
+            compiles: 10,
+            warmup: 0.7,
+            seconds: 2.5,
+            realtime: false,
+        };
+        let quick = Self {
+            rounds: 1,
+            starts: 3,
+            changes: 5,
+            compiles: 3,
+            warmup: 0.5,
+            seconds: 1.0,
+            realtime: false,
+        };
         let plan = if args.quick { quick } else { full };
-        Self { rounds: args.rounds.unwrap_or(plan.rounds), ..plan }
+        Self { rounds: args.rounds.unwrap_or(plan.rounds), realtime: args.cores.realtime, ..plan }
     }
 
     fn span(self) -> Span {

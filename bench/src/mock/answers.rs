@@ -54,7 +54,7 @@ fn chat(settings: &Settings) -> String {
 
 fn embeddings() -> String {
     let vector: Vec<String> =
-        (0..DIMENSIONS).map(|at| format!("{:.18}", (f64::from(at) * 0.61).cos() / 16.0)).collect();
+        (0..DIMENSIONS).map(|at| format!("{:.17}", (f64::from(at) * 0.61).cos() / 16.0)).collect();
     let data = format!(r#"{{"object":"embedding","index":0,"embedding":[{}]}}"#, vector.join(","));
     let usage = format!(r#"{{"prompt_tokens":{PROMPT_TOKENS},"total_tokens":{PROMPT_TOKENS}}}"#);
     format!(r#"{{"object":"list","model":"text-embedding-3-small","data":[{data}],"usage":{usage}}}"#)

@@ -51,7 +51,7 @@ pub(super) fn tables(machine: &Machine, plan: Plan, results: &Results) -> String
 fn origin(machine: &Machine, plan: Plan) -> String {
     format!(
         "{} at commit {}, {}; {} cores of {}, {} GiB, Linux {}; load average at the end {}.\nMedians of {} interleaved \
-         rounds, {} s each after {} s of warming up; {} starts, {} changes of a key.",
+         rounds, {} s each after {} s of warming up; {} starts, {} changes of a key{}.",
         machine.date,
         machine.commit,
         machine.compiler,
@@ -65,6 +65,7 @@ fn origin(machine: &Machine, plan: Plan) -> String {
         plan.warmup,
         plan.starts,
         plan.changes,
+        if plan.realtime { "; at real-time priority" } else { "" },
     )
 }
 

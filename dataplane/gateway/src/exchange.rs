@@ -12,6 +12,7 @@ use crate::telemetry::event::{PolicyViolated, SoftLimitReached};
 use crate::telemetry::trace::trace_id;
 use crate::telemetry::usage::{Outcome, UsageLine};
 use crate::worker::Worker;
+use http::HeaderMap;
 use jiff::Timestamp;
 use smartflow_dialect::Usage;
 use smartflow_snapshot::ObjectName;
@@ -62,6 +63,8 @@ pub struct End {
 pub struct Exchange {
     worker: Rc<Worker>,
     call: Call,
+    /// W3C trace id of the caller.
+    trace: Option<[u8; 32]>,
     endpoint: Endpoint,
     caller: Rc<Caller>,
     requested: Box<str>,
@@ -92,11 +95,13 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Begins.
+    /// Begins. Boxed, because it is handed from room to room.
     #[must_use]
-    pub fn begin(worker: &Rc<Worker>, call: Call, endpoint: Endpoint, caller: Rc<Caller>) -> Self {
+    pub fn begin(worker: &Rc<Worker>, call: Call, endpoint: Endpoint, caller: Rc<Caller>) -> Box<Self> {
         worker.shared.metrics.in_flight.inc();
-        Self {
+        let trace = trace_id(&call.head.headers);
+        Box::new(Self {
+            trace,
             worker: worker.clone(),
             call,
             endpoint,
@@ -115,7 +120,7 @@ impl Exchange {
             would_block: Vec::new(),
             above_soft_limit: false,
             finished: false,
-        }
+        })
     }
 
     /// Who calls.
@@ -128,6 +133,13 @@ impl Exchange {
     #[must_use]
     pub fn call(&self) -> &Call {
         &self.call
+    }
+
+    /// An empty map with the memory of the request's headers, which nobody needs any more.
+    pub fn spent_headers(&mut self) -> HeaderMap {
+        let mut headers = std::mem::take(&mut self.call.head.headers);
+        headers.clear();
+        headers
     }
 
     /// The runtime it runs on.
@@ -297,7 +309,7 @@ impl Exchange {
         self.worker.usage.push(UsageLine {
             time: Timestamp::now(),
             request_id: self.call.id().into(),
-            trace_id: trace_id(&self.call.head.headers).map(text),
+            trace_id: self.trace.map(text),
             endpoint: self.endpoint.as_str(),
             key: self.caller.key.clone(),
             requested_model: std::mem::take(&mut self.requested),

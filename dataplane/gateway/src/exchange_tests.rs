@@ -108,7 +108,7 @@ impl Bench {
     }
 
     /// A call by `key` to `model` that is ready to be sent.
-    pub(crate) async fn call(&self, key: &str, model: &str) -> (Exchange, Reserved) {
+    pub(crate) async fn call(&self, key: &str, model: &str) -> (Box<Exchange>, Reserved) {
         let live = self.worker.shared.current.load_full();
         let caller = self.caller(key);
         let (head, ()) = http::Request::new(()).into_parts();

@@ -137,7 +137,7 @@ async fn send(
 
 /// Finishes an exchange that has no (or no whole) answer to give. `served`: what a broken stream owes.
 #[must_use]
-pub fn failed(mut exchange: Exchange, fault: Fault, served: Option<Bill>) -> Fault {
+pub fn failed(mut exchange: Box<Exchange>, fault: Fault, served: Option<Bill>) -> Fault {
     let (outcome, owes) = judge(&exchange, &fault);
     let bill = served.unwrap_or(owes);
     tell(&exchange, &fault);

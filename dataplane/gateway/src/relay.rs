@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// A stream under way.
 pub struct Relay {
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
     source: Option<Source>,
     scan: StreamScan,
     deadline: Deadline,
@@ -55,7 +55,7 @@ pub struct Settled {
 /// What a relay is made of.
 pub struct Parts {
     /// The call.
-    pub exchange: Exchange,
+    pub exchange: Box<Exchange>,
     /// Its answer's body.
     pub source: Source,
     /// Scans it.
@@ -179,7 +179,7 @@ impl Relay {
             }
             Ok(()) => self.pay(),
             Err(StreamFault::Upstream(error)) => {
-                self.fail(stream_error(self.exchange.as_ref(), &error));
+                self.fail(stream_error(self.exchange.as_deref(), &error));
             }
             Err(StreamFault::EventTooLarge { .. }) => {
                 self.fail(Fault::Garbled { why: "an event is too long" })
@@ -200,7 +200,7 @@ impl Relay {
             }
             Ok(StreamEnd::Cut) => self.fail(Fault::Garbled { why: "the stream was cut" }),
             Err(StreamFault::Upstream(error)) => {
-                self.fail(stream_error(self.exchange.as_ref(), &error));
+                self.fail(stream_error(self.exchange.as_deref(), &error));
             }
             Err(StreamFault::EventTooLarge { .. }) => {
                 self.fail(Fault::Garbled { why: "an event is too long" })

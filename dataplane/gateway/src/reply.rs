@@ -43,7 +43,7 @@ const LONGEST_ERROR: usize = 64 * 1024;
 /// # Errors
 /// [`Fault`], already counted and billed.
 pub async fn answer(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     asked: &Asked,
     route: &Route,
     reserved: Reserved,
@@ -55,9 +55,11 @@ pub async fn answer(
     }
     let kind = answer.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let streams = kind.get(..17).is_some_and(|k| k.eq_ignore_ascii_case(b"text/event-stream"));
+    route.pool.give_back(answer.headers);
     if !streams {
         return whole(exchange, route, &reserved, answer.body, deadline).await;
     }
+    let trailers = asked.streams() && takes_trailers(&exchange.call().head.headers);
     let mut head = headers(&mut exchange, route, &reserved);
     let Asked::Chat(_, scan) = asked else {
         return Err(failed(exchange, Fault::Garbled { why: "a stream came where none was asked for" }, None));
@@ -72,7 +74,6 @@ pub async fn answer(
         Slices::new(p.output, full, Instant::now())
     });
     let limit = exchange.worker().shared.settings.max_reply;
-    let trailers = asked.streams() && takes_trailers(&exchange.call().head.headers);
     let parts = Parts {
         exchange,
         source: answer.body,
@@ -105,9 +106,9 @@ fn respond(headers: HeaderMap, body: Body) -> Response<Body> {
     response
 }
 
-/// Headers that are known before the answer's end.
+/// Headers that are known before the answer's end. The request's are gone from here on: their memory is used again.
 fn headers(exchange: &mut Exchange, route: &Route, reserved: &Reserved) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(16);
+    let mut headers = exchange.spent_headers();
     headers.insert(PROVIDER, route.provider_header.clone());
     headers.insert(MODEL, route.model_header.clone());
     headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts));
@@ -134,14 +135,14 @@ pub fn settled(headers: &mut HeaderMap, exchange: &Exchange, cost: i64) {
     if let Some(left) = crate::budget::remaining(&shared.ledger, shared.clock.now(), &route.guards.enforced) {
         put(REMAINING, crate::budget::usd(left.nanos.max(0)));
         if let Some(reset) = left.resets {
-            put(RESET, reset.to_string());
+            headers.insert(RESET, route.reset_header(reset));
         }
     }
 }
 
 /// An answer that is read whole: its usage is known before its head is sent.
 async fn whole(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     route: &Route,
     reserved: &Reserved,
     source: Source,
@@ -235,7 +236,12 @@ async fn put_together(
 }
 
 /// An answer that is not a success.
-async fn refused(mut exchange: Exchange, route: &Route, answer: Answer, mut deadline: Deadline) -> Fault {
+async fn refused(
+    mut exchange: Box<Exchange>,
+    route: &Route,
+    answer: Answer,
+    mut deadline: Deadline,
+) -> Fault {
     // Refused is free (L22), also when the caller leaves before the reason was read.
     exchange.sent.set(false);
     let status = answer.status;

@@ -77,23 +77,25 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
     let corrected = exchange.estimated_input * u64::from(route.input_ratio.get()) / 1024;
     let output = if wish.embeds { 0 } else { wish.cap.unwrap_or(RATE_OUTPUT).min(RATE_OUTPUT) * wish.n };
     let tokens = corrected.max(1) + output;
-    let mut tickets = Unused { tickets: admit(&guards.enforced, clock, tokens).await?, clock };
-    let mut planned = priced_plan(&guards.enforced, ledger, clock.now(), asked, &wish, route);
+    let mut tickets = Unused { tickets: Some(admit(&guards.enforced, clock, tokens).await?), clock };
+    let mut now = clock.now();
+    let mut planned = priced_plan(&guards.enforced, ledger, now, asked, &wish, route);
     if planned.as_ref().is_err_and(is_short)
         && let Some(counted) = Box::pin(counted(asked, &wish, route)).await
     {
         wish.input_bound = counted;
-        planned = priced_plan(&guards.enforced, ledger, clock.now(), asked, &wish, route);
+        now = clock.now();
+        planned = priced_plan(&guards.enforced, ledger, now, asked, &wish, route);
     }
     let (price, plan) = planned?;
     let (input, output) = (wish.billable_input(&route.model), plan.map_or(0, |p| p.output));
     let mut money = None;
     if plan.is_some() {
         let amounts = amounts(&guards.enforced, &price, input, output);
-        let reserved = decided(ledger.reserve(clock.now(), &amounts), clock).await;
+        let reserved = decided(ledger.reserve(now, &amounts), clock).await;
         money = Some(reserved.map_err(|refused| told(refused, &guards.enforced, clock.now()))?);
     }
-    let tickets = std::mem::take(&mut tickets.tickets);
+    let tickets = tickets.tickets.take().unwrap_or_default();
     let (waiting, dry) = Default::default();
     let mut hold = Hold { route: route.clone(), money, waiting, tickets, dry, price, input, output };
     hold.try_dry(exchange, asked, &wish, tokens);
@@ -103,13 +105,15 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
 
 /// Rates of a call that is not decided: they come back when it is refused, and when its caller leaves meanwhile.
 struct Unused<'a> {
-    tickets: RateTickets,
+    tickets: Option<RateTickets>,
     clock: &'a Clock,
 }
 
 impl Drop for Unused<'_> {
     fn drop(&mut self) {
-        std::mem::take(&mut self.tickets).undo(self.clock.now());
+        if let Some(tickets) = self.tickets.take() {
+            tickets.undo(self.clock.now());
+        }
     }
 }
 

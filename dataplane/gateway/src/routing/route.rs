@@ -9,8 +9,9 @@ use crate::telemetry::metrics::TargetMetrics;
 use crate::upstream::pool::Pool;
 use crate::worker::Worker;
 use http::HeaderValue;
+use jiff::Timestamp;
 use smartflow_snapshot::{Model, Provider};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub struct Route {
     pub provider_header: HeaderValue,
     /// `x-smartflow-model`
     pub model_header: HeaderValue,
+    /// `x-smartflow-budget-reset` as last told, with the instant it is for.
+    reset_header: RefCell<Option<(Timestamp, HeaderValue)>>,
     /// Real input tokens per estimated one, in 1/1024, as a running average (L17). Never 0.
     pub input_ratio: Cell<u32>,
 }
@@ -63,10 +66,26 @@ impl Route {
             metrics: TargetMetrics::new(&worker.shared.metrics, endpoint, &name, &model.name),
             provider_header: header(&name),
             model_header: header(&model.upstream_name),
+            reset_header: RefCell::default(),
             input_ratio: Cell::new(1024),
             provider,
             model,
         })
+    }
+
+    /// `x-smartflow-budget-reset` for `reset`; written once per window.
+    #[must_use]
+    pub fn reset_header(&self, reset: Timestamp) -> HeaderValue {
+        let mut last = self.reset_header.borrow_mut();
+        match &*last {
+            Some((at, header)) if *at == reset => header.clone(),
+            _ => {
+                let text = HeaderValue::try_from(reset.to_string());
+                let header = text.unwrap_or(HeaderValue::from_static("?"));
+                *last = Some((reset, header.clone()));
+                header
+            }
+        }
     }
 
     /// Learns from a settled call: `estimated` input tokens were `real` ones.

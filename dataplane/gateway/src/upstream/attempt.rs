@@ -5,7 +5,7 @@ use super::play::{Play, play};
 use super::pool::{Lease, Pool};
 use super::{Unreachable, Upstream};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
@@ -29,6 +29,9 @@ const FORWARDED: [HeaderName; 5] = [
 
 /// The caller's own credential for the provider, where the provider's `auth` is `passthrough`.
 const PASSED_CREDENTIAL: HeaderName = HeaderName::from_static("x-smartflow-upstream-authorization");
+
+/// Path of embeddings below a provider's URL; the other one is that of chat completions.
+pub const EMBEDDINGS: &str = "/embeddings";
 
 /// An answer whose body is still to be read.
 pub struct Answer {
@@ -90,24 +93,26 @@ pub async fn attempt(
         sent.set(true);
         return play(settings, path, &body, upstream.next_call(), deadline).await;
     }
-    let request = request(upstream, path, caller, body);
+    let request = request(upstream, path, caller, body, pool.spare());
     let (response, lease) = deadline.guard(pool.send(request, sent)).await??;
     let (head, body) = response.into_parts();
     Ok(Answer { status: head.status, headers: head.headers, body: Source::Http(body, Some(lease)) })
 }
 
-fn request(upstream: &Upstream, path: &str, caller: &HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+fn request(
+    upstream: &Upstream,
+    path: &str,
+    caller: &HeaderMap,
+    body: Bytes,
+    spare: HeaderMap,
+) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
-    let target = if upstream.path.is_empty() { path.to_owned() } else { format!("{}{path}", upstream.path) };
-    if let Ok(uri) = target.parse() {
-        *request.uri_mut() = uri;
-    }
+    *request.uri_mut() = if path == EMBEDDINGS { upstream.embeddings.clone() } else { upstream.chat.clone() };
+    *request.headers_mut() = spare;
     let headers = request.headers_mut();
-    headers.reserve(8 + upstream.headers.len());
     headers.insert(HOST, upstream.authority.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     for name in &FORWARDED {
         if let Some(value) = caller.get(name) {
             headers.insert(name, value.clone());

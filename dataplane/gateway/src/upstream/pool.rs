@@ -3,7 +3,7 @@
 use super::connect::{Stream, connect};
 use super::{Unreachable, Upstream};
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -19,6 +19,9 @@ const IDLE: Duration = Duration::from_secs(55);
 const MOST_IDLE: usize = 256;
 /// Streams on one HTTP/2 connection before another is opened; servers commonly allow 100.
 const MOST_STREAMS: usize = 90;
+/// Header maps kept per runtime and provider, and the largest that is.
+const MOST_SPARE: usize = 64;
+const MOST_HEADERS: usize = 64;
 /// Connections that may turn out to be stale before a fresh one is opened.
 const STALE_TRIES: usize = 3;
 
@@ -31,6 +34,8 @@ pub struct Pool {
     pub upstream: Arc<Upstream>,
     idle: RefCell<Vec<(Sender1, Instant)>>,
     multiplexed: RefCell<Vec<Rc<Multiplexed>>>,
+    /// Header maps of answers, emptied: their memory serves the next request.
+    spare: RefCell<Vec<HeaderMap>>,
 }
 
 struct Multiplexed {
@@ -76,8 +81,8 @@ impl Pool {
     /// An empty pool.
     #[must_use]
     pub fn new(upstream: Arc<Upstream>) -> Rc<Self> {
-        let (idle, multiplexed) = Default::default();
-        Rc::new(Self { upstream, idle, multiplexed })
+        let (idle, multiplexed, spare) = Default::default();
+        Rc::new(Self { upstream, idle, multiplexed, spare })
     }
 
     /// Sends `request` (with a path as its URI) and waits for the head of the answer. The caller bounds the wait.
@@ -120,6 +125,20 @@ impl Pool {
         let (sender, task) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         tokio::task::spawn_local(task);
         self.send_one(sender, request, sent).await.map_err(|(_, error)| error)
+    }
+
+    /// An empty header map, with memory where there is some.
+    pub fn spare(&self) -> HeaderMap {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes back the memory of headers that nobody needs any more.
+    pub fn give_back(&self, mut headers: HeaderMap) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < MOST_SPARE && headers.capacity() <= MOST_HEADERS {
+            headers.clear();
+            spare.push(headers);
+        }
     }
 
     /// A pooled HTTP/1 connection that looks alive.

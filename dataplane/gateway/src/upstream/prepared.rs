@@ -2,7 +2,7 @@
 
 use super::proxy::Proxy;
 use super::tls::{TlsError, certificates, client};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Uri};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use smartflow_snapshot::{Auth, Protocol, Provider};
@@ -28,8 +28,10 @@ pub struct Upstream {
     pub host: Box<str>,
     /// Port of its URL.
     pub port: u16,
-    /// Path before `/chat/completions`.
-    pub path: Box<str>,
+    /// Path of chat completions.
+    pub chat: Uri,
+    /// Path of embeddings.
+    pub embeddings: Uri,
     /// The `host` header.
     pub authority: HeaderValue,
     /// Credential and fixed headers, ready to be added.
@@ -66,7 +68,8 @@ impl Upstream {
                 provider: provider.clone(),
                 host: "".into(),
                 port: 0,
-                path: "".into(),
+                chat: Uri::default(),
+                embeddings: Uri::default(),
                 authority: HeaderValue::from_static("simulated"),
                 headers: Vec::new(),
                 tls: None,
@@ -89,11 +92,16 @@ impl Upstream {
             }
             _ => None,
         };
+        let below = |path: &str| -> Result<Uri, PrepareError> {
+            let uri = format!("{}{path}", url.path().trim_end_matches('/')).parse();
+            uri.map_err(|_| bad("path cannot be sent"))
+        };
         let proxy = network.proxy.as_ref().filter(|p| tls.is_some() && p.serves(&host)).cloned();
         Ok(Self {
             provider: provider.clone(),
             port,
-            path: url.path().trim_end_matches('/').into(),
+            chat: below("/chat/completions")?,
+            embeddings: below("/embeddings")?,
             authority: HeaderValue::try_from(authority).map_err(|_| bad("host cannot be sent"))?,
             headers: headers(provider)?,
             tls,

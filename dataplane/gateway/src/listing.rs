@@ -18,7 +18,7 @@ fn caller(
     let live = worker.shared.current.load_full();
     let token = virtual_key::presented(&call.head.headers)?;
     let caller = worker.caller(&live, &token)?;
-    caller.admit(worker.shared.clock.now().wall / 1000)?;
+    caller.admit(|| worker.shared.clock.now().wall / 1000)?;
     Ok((live, caller))
 }
 

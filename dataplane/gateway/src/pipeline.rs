@@ -66,7 +66,7 @@ pub async fn run(
     let caller = worker.caller(&live, &token)?;
     let mut exchange = Exchange::begin(worker, call, endpoint, caller.clone());
     let ran = async {
-        caller.admit(worker.shared.clock.now().wall / 1000)?;
+        caller.admit(|| worker.shared.clock.now().wall / 1000)?;
         let body = body::read(
             &exchange.call().head.headers,
             body,

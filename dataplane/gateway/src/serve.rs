@@ -9,6 +9,7 @@ use crate::live::Current;
 use crate::source::{self, Files};
 use crate::state::{Reported, activate};
 use crate::telemetry::{Metrics, usage};
+use crate::upstream::pool::SWEEP;
 use crate::upstream::prepared::Network;
 use crate::upstream::{proxy::Proxy, proxy::ProxyError, tls, tls::TlsError};
 use crate::worker::{Settings, Shared, Worker};
@@ -26,8 +27,6 @@ use tracing_subscriber::EnvFilter;
 
 /// How often the ledger reports, refills and looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
-/// How often idle connections are looked through.
-const SWEEP: Duration = Duration::from_secs(5);
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 

@@ -21,7 +21,7 @@ pub fn own(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
     let live = worker.shared.current.load_full();
     let token = virtual_key::presented(&call.head.headers)?;
     let caller = worker.caller(&live, &token)?;
-    caller.admit(worker.shared.clock.now().wall / 1000)?;
+    caller.admit(|| worker.shared.clock.now().wall / 1000)?;
     let room = crate::budget::guards::of_keys(&worker.books(&live), &caller);
     let room = room.map_err(|why| Fault::Internal { why: why.to_string() })?;
     let key = &caller.key;

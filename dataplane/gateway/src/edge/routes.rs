@@ -15,6 +15,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -62,7 +63,8 @@ pub async fn handle(
             message: "Send one Content-Length or one Transfer-Encoding, not more.".to_owned(),
         })
     } else {
-        unwinding(route(call, body, &worker), &worker).await
+        // Pinned here, so that the future of a call is not moved once more.
+        unwinding(std::pin::pin!(route(call, body, &worker)), &worker).await
     };
     framing.body_done();
     let closes = distrusted || (unread && answered.as_ref().is_err_and(before_body));
@@ -127,11 +129,10 @@ fn ready(worker: &Worker) -> Response<Body> {
 }
 
 /// A panic is a fault of ours: the caller gets a 500, the exchange was finished by its drop, the connection lives.
-async fn unwinding<F>(future: F, worker: &Worker) -> Result<Response<Body>, Fault>
+async fn unwinding<F>(mut future: Pin<&mut F>, worker: &Worker) -> Result<Response<Body>, Fault>
 where
     F: Future<Output = Result<Response<Body>, Fault>>,
 {
-    let mut future = std::pin::pin!(future);
     std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(polled) => polled,
         Err(_) => {

@@ -58,16 +58,16 @@ impl Caller {
         current
     }
 
-    /// Whether this key may call at all, at `now` (Unix seconds).
+    /// Whether this key may call at all, at `now` (Unix seconds; asked for only where something expires).
     ///
     /// # Errors
     /// [`Fault::KeyDisabled`], [`Fault::KeyExpired`]; a parent's count like the key's own, because it pays.
-    pub fn admit(&self, now: i64) -> Result<(), Fault> {
+    pub fn admit(&self, now: impl Fn() -> i64) -> Result<(), Fault> {
         for key in std::iter::once(&self.key).chain(&self.parents) {
             if key.disabled {
                 return Err(Fault::KeyDisabled);
             }
-            if key.expires_at.is_some_and(|at| now >= at) {
+            if key.expires_at.is_some_and(|at| now() >= at) {
                 return Err(Fault::KeyExpired);
             }
         }

@@ -14,7 +14,8 @@ pub struct Deadline {
     timer: Pin<Box<Sleep>>,
     total: Instant,
     total_after: Duration,
-    phase: Instant,
+    /// `None`: entered, and nothing was waited for since; the clock is read when something is.
+    phase: Option<Instant>,
     phase_after: Duration,
     phase_name: &'static str,
 }
@@ -29,33 +30,41 @@ impl Deadline {
             timer: Box::pin(sleep_until(total.min(phase))),
             total,
             total_after: timeouts.total,
-            phase,
+            phase: Some(phase),
             phase_after: timeouts.first_byte,
             phase_name: "first byte",
         }
     }
 
-    /// Enters another phase, or the same one anew: `after` from now.
+    /// Enters another phase, or the same one anew: `after` from when it is first waited in. Costs no look at a clock.
     pub fn phase(&mut self, name: &'static str, after: Duration) {
-        self.phase = Instant::now() + after;
+        self.phase = None;
         self.phase_after = after;
         self.phase_name = name;
-        if self.due() < self.timer.deadline() {
-            let due = self.due();
-            self.timer.as_mut().reset(due);
-        }
     }
 
-    fn due(&self) -> Instant {
-        self.total.min(self.phase)
+    /// The nearer deadline. A phase begins when it is first waited in.
+    fn due(&mut self) -> Instant {
+        let phase = match self.phase {
+            Some(phase) => phase,
+            None => {
+                let phase = Instant::now() + self.phase_after;
+                self.phase = Some(phase);
+                if phase < self.timer.deadline() {
+                    self.timer.as_mut().reset(phase.min(self.total));
+                }
+                phase
+            }
+        };
+        self.total.min(phase)
     }
 
     /// Ready once a deadline has passed; registers the task otherwise.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Unreachable> {
+        let due = self.due();
         while self.timer.as_mut().poll(cx).is_ready() {
-            let due = self.due();
             if Instant::now() >= due {
-                let (step, after) = if self.total <= self.phase {
+                let (step, after) = if self.total <= due {
                     ("total", self.total_after)
                 } else {
                     (self.phase_name, self.phase_after)

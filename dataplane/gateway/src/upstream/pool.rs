@@ -11,10 +11,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// An idle connection is used again within this time; most servers close theirs after 60 to 100 seconds.
-const IDLE: Duration = Duration::from_secs(55);
+/// How often a pool is swept.
+pub const SWEEP: Duration = Duration::from_secs(5);
+/// An idle connection is used again within this many sweeps, 55 s; most servers close theirs after 60 to 100 seconds.
+const IDLE_SWEEPS: u32 = 11;
 /// Idle connections kept per runtime and provider.
 const MOST_IDLE: usize = 256;
 /// Streams on one HTTP/2 connection before another is opened; servers commonly allow 100.
@@ -32,7 +34,9 @@ type Sender2 = http2::SendRequest<Full<Bytes>>;
 pub struct Pool {
     /// Whom they lead to.
     pub upstream: Arc<Upstream>,
-    idle: RefCell<Vec<(Sender1, Instant)>>,
+    /// Each with the sweep after which it came back.
+    idle: RefCell<Vec<(Sender1, u32)>>,
+    sweeps: Cell<u32>,
     multiplexed: RefCell<Vec<Rc<Multiplexed>>>,
     /// Header maps of answers, emptied: their memory serves the next request.
     spare: RefCell<Vec<HeaderMap>>,
@@ -63,7 +67,7 @@ impl Lease {
         {
             let mut idle = self.pool.idle.borrow_mut();
             if idle.len() < MOST_IDLE {
-                idle.push((sender, Instant::now()));
+                idle.push((sender, self.pool.sweeps.get()));
             }
         }
     }
@@ -81,8 +85,8 @@ impl Pool {
     /// An empty pool.
     #[must_use]
     pub fn new(upstream: Arc<Upstream>) -> Rc<Self> {
-        let (idle, multiplexed, spare) = Default::default();
-        Rc::new(Self { upstream, idle, multiplexed, spare })
+        let (idle, sweeps, multiplexed, spare) = Default::default();
+        Rc::new(Self { upstream, idle, sweeps, multiplexed, spare })
     }
 
     /// Sends `request` (with a path as its URI) and waits for the head of the answer. The caller bounds the wait.
@@ -127,6 +131,10 @@ impl Pool {
         self.send_one(sender, request, sent).await.map_err(|(_, error)| error)
     }
 
+    fn is_fresh(&self, since: u32) -> bool {
+        self.sweeps.get().wrapping_sub(since) < IDLE_SWEEPS
+    }
+
     /// An empty header map, with memory where there is some.
     pub fn spare(&self) -> HeaderMap {
         self.spare.borrow_mut().pop().unwrap_or_default()
@@ -145,7 +153,7 @@ impl Pool {
     fn pooled(&self) -> Option<Sender1> {
         let mut idle = self.idle.borrow_mut();
         while let Some((sender, since)) = idle.pop() {
-            if sender.is_ready() && since.elapsed() < IDLE {
+            if sender.is_ready() && self.is_fresh(since) {
                 return Some(sender);
             }
         }
@@ -224,7 +232,8 @@ impl Pool {
 
     /// Closes connections that were idle for too long.
     pub fn sweep(&self) {
-        self.idle.borrow_mut().retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE);
+        self.sweeps.set(self.sweeps.get().wrapping_add(1));
+        self.idle.borrow_mut().retain(|(sender, since)| !sender.is_closed() && self.is_fresh(*since));
         self.multiplexed.borrow_mut().retain(|c| !c.sender.is_closed());
     }
 }

@@ -122,9 +122,6 @@ pub struct Serve {
     /// After SIGTERM, how long calls in flight may take to finish.
     #[arg(long, env = "SMARTFLOW_DRAIN", default_value = "30s", value_parser = duration)]
     pub drain: Duration,
-    /// How long money that was lent to this process stays lent without being renewed.
-    #[arg(long, env = "SMARTFLOW_LEASE_DURATION", default_value = "10m", value_parser = duration, hide_short_help = true)]
-    pub lease_duration: Duration,
 }
 
 /// How logs look.

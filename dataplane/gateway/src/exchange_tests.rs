@@ -79,7 +79,7 @@ impl Bench {
         std::fs::write(world.join("provider.yaml"), PROVIDER).unwrap();
         std::fs::write(world.join("keys.yaml"), KEYS).unwrap();
         let clock = Clock::default();
-        let opened = budget::open(&data_dir, Duration::from_secs(600), clock.now()).unwrap();
+        let opened = budget::open(&data_dir, clock.now()).unwrap();
         let options = Options { world, data_dir, platform_namespaces: Vec::new() };
         let (files, first) = Files::open(&options).unwrap();
         assert!(first.faulty.is_empty(), "{:?}", first.faulty);

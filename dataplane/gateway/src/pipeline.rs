@@ -12,7 +12,7 @@ use crate::routing::Route;
 use crate::telemetry::usage::Outcome;
 use crate::telemetry::{emit, event};
 use crate::upstream::Unreachable;
-use crate::upstream::attempt::{Answer, attempt};
+use crate::upstream::attempt::{Answer, EMBEDDINGS, attempt};
 use crate::upstream::deadline::Deadline;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -45,7 +45,7 @@ impl Endpoint {
     pub fn path(self) -> &'static str {
         match self {
             Self::Chat => "/chat/completions",
-            Self::Embeddings => "/embeddings",
+            Self::Embeddings => EMBEDDINGS,
         }
     }
 }

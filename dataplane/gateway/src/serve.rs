@@ -99,7 +99,7 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     start_logging(args)?;
     let network = network(args)?;
     let clock = Clock::default();
-    let Opened { ledger, desk, epoch } = budget::open(&args.data_dir, args.lease_duration, clock.now())?;
+    let Opened { ledger, desk, epoch } = budget::open(&args.data_dir, clock.now())?;
     let options = source::Options {
         world,
         data_dir: args.data_dir.clone(),
@@ -128,8 +128,8 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     // Bound before anything is activated: a port in use is told before the person believes that it works.
     let address = claimed(args.listen)?;
     let listeners = listeners(address, threads)?;
-    let admin =
-        listener::bind(args.admin_listen).map_err(|source| listen_error(args.admin_listen, source))?;
+    let admin_address = claimed(args.admin_listen)?;
+    let admin = listener::bind(admin_address).map_err(|source| listen_error(admin_address, source))?;
     activate(&shared, first);
     let workers = start_workers(&shared, &usage, listeners)?;
     let watch = watch(files, shared.clone())?;

@@ -29,8 +29,6 @@ const TOKEN_PRICE: Dearest = Dearest { input: 1000, output: 1000, request: 0 };
 pub struct Reserved {
     /// How the call is paid for; `None` without any budget.
     pub plan: Option<Plan>,
-    /// The caller's own cap, for comparison.
-    pub wished: Option<u64>,
 }
 
 impl Reserved {
@@ -65,8 +63,7 @@ pub struct Hold {
 /// [`Fault`] of limits, budgets and prices.
 pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) -> Result<Reserved, Fault> {
     let mut wish = asked.wish(route);
-    let wished = wish.cap;
-    let reserved = |plan| Reserved { plan, wished };
+    let reserved = |plan| Reserved { plan };
     let guards = &route.guards;
     exchange.estimated_input = asked.estimate(route);
     if guards.enforced.is_empty() && guards.dry.is_empty() {

@@ -7,7 +7,6 @@ use smartflow_ledger::rate::RateDesk;
 use smartflow_ledger::{Incarnation, Ledger, Now, OpenError, Options, PodId};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub mod clock;
 pub mod guards;
@@ -23,6 +22,9 @@ pub fn usd(nanos: i64) -> String {
     smartflow_ledger::money::format_usd(nanos)
 }
 
+/// The contract's default (ledger.md L13). A lender in this process never leaves: here it only sets how often is reported.
+const LEASE_MILLIS: u64 = 600_000;
+
 /// Money and rates of this process.
 pub struct Opened {
     /// Money.
@@ -37,7 +39,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// The folder is in use by another process, cannot be written, or holds a ledger that is damaged.
-pub fn open(data_dir: &Path, lease: Duration, now: Now) -> Result<Opened, OpenError> {
+pub fn open(data_dir: &Path, now: Now) -> Result<Opened, OpenError> {
     let dir = data_dir.join("ledger");
     let lender = FileLender::open(&dir, now)?;
     let epoch = lender.epoch();
@@ -51,7 +53,7 @@ pub fn open(data_dir: &Path, lease: Duration, now: Now) -> Result<Opened, OpenEr
         data_dir: dir,
         incarnation,
         pod: PodId(0),
-        lease_millis: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
+        lease_millis: LEASE_MILLIS,
     };
     let ledger = Ledger::open(options, lender.clone(), now)?;
     for finding in ledger.findings() {

@@ -36,11 +36,11 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// True when another process already listens at `address`: with `SO_REUSEPORT` binding would succeed and the two
-/// would share callers, which nobody wants from two gateways with two ledgers.
+/// The address with its port, if no other process listens there: with `SO_REUSEPORT` alone binding would succeed and the
+/// two would share callers, which nobody wants from two gateways with two ledgers.
 ///
 /// # Errors
-/// What the operating system says when the address cannot be had at all.
+/// What the operating system says, e.g. that the address is in use.
 pub fn claim(address: SocketAddr) -> io::Result<SocketAddr> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

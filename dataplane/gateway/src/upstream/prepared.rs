@@ -1,5 +1,6 @@
 //! A provider of the snapshot, made ready once for all its calls.
 
+use super::attempt::EMBEDDINGS;
 use super::proxy::Proxy;
 use super::tls::{TlsError, certificates, client};
 use http::{HeaderName, HeaderValue, Uri};
@@ -101,7 +102,7 @@ impl Upstream {
             provider: provider.clone(),
             port,
             chat: below("/chat/completions")?,
-            embeddings: below("/embeddings")?,
+            embeddings: below(EMBEDDINGS)?,
             authority: HeaderValue::try_from(authority).map_err(|_| bad("host cannot be sent"))?,
             headers: headers(provider)?,
             tls,

@@ -6,6 +6,7 @@
 
 mod cursor;
 mod number;
+mod patch;
 mod string;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod text;
 mod write;
 
 pub(crate) use cursor::{Cursor, Kind};
+pub(crate) use patch::Patch;
 pub(crate) use string::Str;
 pub use text::{Span, Text};
 pub(crate) use write::{push_number, push_string};

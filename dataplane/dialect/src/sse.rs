@@ -1,7 +1,11 @@
 //! Server-sent events: where one ends, and what its data is. Shared by every dialect that streams.
 
+mod frames;
+
 use memchr::memchr2;
 use std::borrow::Cow;
+
+pub(crate) use frames::{Frames, Judge, Verdict};
 
 /// The end of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,8 +1,8 @@
 //! The upstream body: the caller's bytes with the few edits that must be, copied once.
 
 use super::{ChatScan, EmbeddingsScan, Field};
-use crate::json::{Span, push_number, push_string};
-use bytes::{Bytes, BytesMut};
+use crate::json::{Patch, Span, push_number, push_string};
+use bytes::Bytes;
 
 /// What must change in a chat request. The default changes nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,43 +43,6 @@ impl CapName {
             Self::MaxTokens => "max_tokens",
             Self::MaxCompletionTokens => "max_completion_tokens",
         }
-    }
-}
-
-/// Replacements of spans that do not overlap; an empty span is an insertion.
-#[derive(Default)]
-struct Patch {
-    /// (what is replaced, where in `text` its replacement is).
-    pieces: Vec<(Span, Span)>,
-    text: Vec<u8>,
-}
-
-impl Patch {
-    fn replace(&mut self, span: Span, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.text.len();
-        write(&mut self.text);
-        self.pieces.push((span, Span { start, end: self.text.len() }));
-    }
-
-    fn insert(&mut self, at: usize, text: &[u8]) {
-        self.replace(Span { start: at, end: at }, |out| out.extend_from_slice(text));
-    }
-
-    fn apply(mut self, body: &Bytes) -> Bytes {
-        if self.pieces.is_empty() {
-            return body.clone();
-        }
-        // Stable: insertions at one place keep their order, and precede a replacement that starts there.
-        self.pieces.sort_by_key(|(span, _)| (span.start, span.end));
-        let mut out = BytesMut::with_capacity(body.len() + self.text.len());
-        let mut from = 0;
-        for (span, text) in &self.pieces {
-            out.extend_from_slice(Span { start: from, end: span.start }.of(body));
-            out.extend_from_slice(text.of(&self.text));
-            from = span.end;
-        }
-        out.extend_from_slice(Span { start: from, end: body.len() }.of(body));
-        out.freeze()
     }
 }
 

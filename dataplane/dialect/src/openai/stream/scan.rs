@@ -2,9 +2,9 @@
 
 use super::super::{UpstreamError, upstream_error};
 use super::chunk::{Chunk, Glance, StreamHead, read};
-use crate::sse::{boundary, event, missing, rest_of_line};
+use crate::sse::{Frames, Judge, Verdict, event};
 use crate::{FinishReason, Usage};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 /// How to treat a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,11 +51,14 @@ pub enum StreamEnd {
 /// Scans a stream that comes in chunks of any size. Whole events are handed out; what is left of a chunk is kept until
 /// the event is complete.
 pub struct StreamScan {
+    frames: Frames,
+    facts: Facts,
+}
+
+/// What the events said.
+struct Facts {
     settings: StreamSettings,
     glance: Glance,
-    held: BytesMut,
-    /// Where to look for the end of the held event.
-    look_from: usize,
     head: Option<StreamHead>,
     usage: Option<Usage>,
     finish: Option<FinishReason>,
@@ -68,22 +71,14 @@ pub struct StreamScan {
     failed: bool,
 }
 
-#[derive(PartialEq, Eq)]
-enum Verdict {
-    Forward,
-    Withhold,
-    Opaque,
-    Done,
-}
-
 impl std::fmt::Debug for StreamScan {
     /// Without the held bytes: they are what the model said.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StreamScan")
-            .field("events", &self.events)
-            .field("content_bytes", &self.content_bytes)
-            .field("usage", &self.usage)
-            .field("done", &self.done)
+            .field("events", &self.facts.events)
+            .field("content_bytes", &self.facts.content_bytes)
+            .field("usage", &self.facts.usage)
+            .field("done", &self.facts.done)
             .finish_non_exhaustive()
     }
 }
@@ -92,11 +87,9 @@ impl StreamScan {
     /// At the start of a stream.
     #[must_use]
     pub fn new(settings: StreamSettings) -> Self {
-        Self {
+        let facts = Facts {
             settings,
             glance: Glance::new(),
-            held: BytesMut::new(),
-            look_from: 0,
             head: None,
             usage: None,
             finish: None,
@@ -106,7 +99,8 @@ impl StreamScan {
             finished: 0,
             done: false,
             failed: false,
-        }
+        };
+        Self { frames: Frames::new(settings.max_event), facts }
     }
 
     /// Takes the next bytes of the stream and appends to `out` what is to be sent to the caller: whole events,
@@ -115,90 +109,97 @@ impl StreamScan {
     ///
     /// # Errors
     /// An event is too long, or the vendor reports an error; `out` holds what came before it.
-    pub fn feed(&mut self, mut chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
-        while !self.held.is_empty() && !chunk.is_empty() {
-            let line = chunk.split_to(rest_of_line(&chunk));
-            self.held.extend_from_slice(&line);
-            self.complete_held(out)?;
-        }
-        if !chunk.is_empty() {
-            self.feed_whole(&chunk, out)?;
-        }
-        Ok(())
+    pub fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
+        self.frames.feed(chunk, &mut self.facts, out)
     }
 
-    fn complete_held(&mut self, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
-        match boundary(&self.held, self.look_from) {
-            Ok(found) => {
-                self.look_from = 0;
-                let event = self.held.split_to(found.end).freeze();
-                // A line that is taken at a time never holds more than the event; a CR may leave nothing.
-                if self.judge(&event)? != Verdict::Withhold {
-                    out.push(event);
-                }
-            }
-            Err(look_from) => {
-                self.look_from = look_from;
-                self.check_size(self.held.len())?;
-            }
-        }
-        Ok(())
+    /// Says that no bytes will come. An event that lacks only its blank line is completed and handed out; one that is
+    /// broken is not.
+    ///
+    /// # Errors
+    /// That event is an error of the vendor.
+    pub fn end(&mut self, out: &mut Vec<Bytes>) -> Result<StreamEnd, StreamFault> {
+        out.extend(self.frames.end(&mut self.facts)?);
+        Ok(if self.facts.done {
+            StreamEnd::Done
+        } else if self.all_finished() {
+            StreamEnd::Finished
+        } else {
+            StreamEnd::Cut
+        })
     }
 
-    fn feed_whole(&mut self, chunk: &Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
-        // Events in `run` are handed out as one slice.
-        let mut run = 0;
-        let mut at = 0;
-        while !self.closed() {
-            let found = match boundary(&chunk[at..], 0) {
-                Ok(found) => found,
-                Err(look_from) => {
-                    self.look_from = look_from;
-                    self.held.extend_from_slice(&chunk[at..]);
-                    break;
-                }
-            };
-            let next = at + found.end;
-            let verdict = self.judge(&chunk[at..next]);
-            if !matches!(verdict, Ok(Verdict::Forward | Verdict::Opaque | Verdict::Done)) {
-                push_slice(out, chunk, run, at);
-                run = next;
-            }
-            at = next;
-            verdict?;
-            if at == chunk.len() {
-                break;
-            }
-        }
-        push_slice(out, chunk, run, at);
-        self.check_size(self.held.len())
+    /// True when every choice asked for has ended with a reason.
+    #[must_use]
+    pub fn all_finished(&self) -> bool {
+        self.facts.finished.count_ones() >= self.facts.settings.choices
+            && self.facts.opened == self.facts.finished
     }
+
+    /// Choices that have not ended, of those asked for, in order: for ending them ourselves.
+    pub fn unfinished(&self) -> impl Iterator<Item = u32> + use<> {
+        let (finished, choices) = (self.facts.finished, self.facts.settings.choices);
+        (0..choices.min(128)).filter(move |index| finished & (1 << index) == 0)
+    }
+
+    /// True once `[DONE]` was seen.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.facts.done
+    }
+
+    /// The newest usage that was reported.
+    #[must_use]
+    pub fn usage(&self) -> Option<&Usage> {
+        self.facts.usage.as_ref()
+    }
+
+    /// How the first choice ended.
+    #[must_use]
+    pub fn finish(&self) -> Option<FinishReason> {
+        self.facts.finish
+    }
+
+    /// Bytes of text, tool arguments, refusals and reasoning so far, all choices together: no fewer than their tokens.
+    #[must_use]
+    pub fn content_bytes(&self) -> u64 {
+        self.facts.content_bytes
+    }
+
+    /// Events with data so far.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.facts.events
+    }
+
+    /// What the chunks have alike; `None` before the first one.
+    #[must_use]
+    pub fn head(&self) -> Option<&StreamHead> {
+        self.facts.head.as_ref()
+    }
+}
+
+impl Judge for Facts {
+    type Fault = StreamFault;
 
     fn closed(&self) -> bool {
         self.done || self.failed
     }
 
-    fn check_size(&mut self, size: usize) -> Result<(), StreamFault> {
-        if size > self.settings.max_event {
-            self.failed = true;
-            self.held = BytesMut::new();
-            return Err(StreamFault::EventTooLarge { limit: self.settings.max_event });
-        }
-        Ok(())
+    fn too_long(&mut self, limit: usize) -> StreamFault {
+        self.failed = true;
+        StreamFault::EventTooLarge { limit }
     }
 
     /// What to do with a whole event; keeps what it says.
+    #[inline]
     fn judge(&mut self, bytes: &[u8]) -> Result<Verdict, StreamFault> {
-        if self.closed() {
-            return Ok(Verdict::Withhold);
-        }
-        self.check_size(bytes.len())?;
         let event = event(bytes);
         let Some(data) = event.data else { return Ok(Verdict::Forward) };
         self.events += 1;
         if data.trim_ascii() == b"[DONE]" {
             self.done = true;
-            return Ok(Verdict::Done);
+            return Ok(Verdict::Forward);
         }
         if event.name == b"error" {
             self.failed = true;
@@ -220,7 +221,9 @@ impl StreamScan {
             }
         }
     }
+}
 
+impl Facts {
     fn take(&mut self, chunk: Chunk) -> Result<Verdict, StreamFault> {
         self.usage = chunk.usage.or(self.usage);
         if let Some(error) = chunk.error {
@@ -242,83 +245,5 @@ impl StreamScan {
         }
         let withhold = only_usage && self.settings.withhold_usage;
         Ok(if withhold { Verdict::Withhold } else { Verdict::Forward })
-    }
-
-    /// Says that no bytes will come. An event that lacks only its blank line is completed and handed out; one that is
-    /// broken is not.
-    ///
-    /// # Errors
-    /// That event is an error of the vendor.
-    pub fn end(&mut self, out: &mut Vec<Bytes>) -> Result<StreamEnd, StreamFault> {
-        if !self.held.is_empty() && !self.closed() {
-            let mut last = std::mem::take(&mut self.held);
-            last.extend_from_slice(missing(&last));
-            if matches!(self.judge(&last)?, Verdict::Forward | Verdict::Done) {
-                out.push(last.freeze());
-            }
-        }
-        Ok(if self.done {
-            StreamEnd::Done
-        } else if self.all_finished() {
-            StreamEnd::Finished
-        } else {
-            StreamEnd::Cut
-        })
-    }
-
-    /// True when every choice asked for has ended with a reason.
-    #[must_use]
-    pub fn all_finished(&self) -> bool {
-        self.finished.count_ones() >= self.settings.choices && self.opened == self.finished
-    }
-
-    /// Choices that have not ended, of those asked for, in order: for ending them ourselves.
-    pub fn unfinished(&self) -> impl Iterator<Item = u32> + use<> {
-        let (finished, choices) = (self.finished, self.settings.choices);
-        (0..choices.min(128)).filter(move |index| finished & (1 << index) == 0)
-    }
-
-    /// True once `[DONE]` was seen.
-    #[must_use]
-    pub fn done(&self) -> bool {
-        self.done
-    }
-
-    /// The newest usage that was reported.
-    #[must_use]
-    pub fn usage(&self) -> Option<&Usage> {
-        self.usage.as_ref()
-    }
-
-    /// How the first choice ended.
-    #[must_use]
-    pub fn finish(&self) -> Option<FinishReason> {
-        self.finish
-    }
-
-    /// Bytes of text, tool arguments, refusals and reasoning so far, all choices together: no fewer than their tokens.
-    #[must_use]
-    pub fn content_bytes(&self) -> u64 {
-        self.content_bytes
-    }
-
-    /// Events with data so far.
-    #[must_use]
-    pub fn events(&self) -> u64 {
-        self.events
-    }
-
-    /// What the chunks have alike; `None` before the first one.
-    #[must_use]
-    pub fn head(&self) -> Option<&StreamHead> {
-        self.head.as_ref()
-    }
-}
-
-fn push_slice(out: &mut Vec<Bytes>, chunk: &Bytes, start: usize, end: usize) {
-    if start == 0 && end == chunk.len() {
-        out.push(chunk.clone());
-    } else if start < end {
-        out.push(chunk.slice(start..end));
     }
 }

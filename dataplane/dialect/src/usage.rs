@@ -1,7 +1,7 @@
 //! What an answer used, in the terms that all dialects share.
 
 /// Tokens of one answer. Parts are contained in their sums: `input` includes `cached_input`, `cache_write` and
-/// `audio_input`; `output` includes `reasoning` and `audio_output`.
+/// `audio_input`; `cache_write` includes `cache_write_hour`; `output` includes `reasoning` and `audio_output`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Usage {
     /// All prompt tokens.
@@ -10,6 +10,8 @@ pub struct Usage {
     pub cached_input: u64,
     /// Of these, written to the vendor's cache.
     pub cache_write: u64,
+    /// Of these, written to be kept for an hour, which is dearer (Anthropic).
+    pub cache_write_hour: u64,
     /// Of these, audio.
     pub audio_input: u64,
     /// All tokens produced, for all choices.
@@ -18,6 +20,8 @@ pub struct Usage {
     pub reasoning: u64,
     /// Of these, audio.
     pub audio_output: u64,
+    /// Searches that the vendor made, billed by the piece.
+    pub web_searches: u64,
 }
 
 impl Usage {

@@ -32,6 +32,7 @@ fn a_full_answer() {
         output: 20,
         reasoning: 8,
         audio_output: 1,
+        ..Usage::default()
     };
     assert_eq!(facts.usage, Some(usage));
     assert_eq!((facts.choices, facts.finish), (2, Some(FinishReason::Length)));

@@ -65,6 +65,31 @@ pub enum BadRequest {
         /// The other.
         other: &'static str,
     },
+    /// A field has the right type and a value that makes no sense.
+    #[error("Invalid '{param}': {reason}.")]
+    Invalid {
+        /// Path of the field.
+        param: Cow<'static, str>,
+        /// What is wrong and what would be right.
+        reason: &'static str,
+    },
+    /// The provider does not know the field, and the caller wants to be told.
+    #[error(
+        "'{param}' is not supported by the provider that serves this model. Leave it out, or allow fields to be dropped with \
+         the header 'x-smartflow-unsupported: drop'."
+    )]
+    Unsupported {
+        /// Path of the field.
+        param: Cow<'static, str>,
+    },
+    /// Without the field the answer would mean or cost something else, so it is never dropped.
+    #[error("'{param}' cannot be translated for the provider that serves this model: {reason}.")]
+    Untranslatable {
+        /// Path of the field.
+        param: Cow<'static, str>,
+        /// Why, and what can be done.
+        reason: &'static str,
+    },
 }
 
 impl BadRequest {
@@ -73,7 +98,10 @@ impl BadRequest {
     pub fn param(&self) -> Option<&str> {
         match self {
             Self::Json(_) => None,
-            Self::WrongType { param, .. } => Some(param),
+            Self::WrongType { param, .. }
+            | Self::Invalid { param, .. }
+            | Self::Unsupported { param }
+            | Self::Untranslatable { param, .. } => Some(param),
             Self::Missing { param }
             | Self::OutOfRange { param, .. }
             | Self::Empty { param }
@@ -83,12 +111,13 @@ impl BadRequest {
         }
     }
 
-    /// `invalid_json`, `too_deep` or `invalid_value`.
+    /// `invalid_json`, `too_deep`, `unsupported_parameter` or `invalid_value`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Json(JsonFault::TooDeep { .. }) => "too_deep",
             Self::Json(_) => "invalid_json",
+            Self::Unsupported { .. } | Self::Untranslatable { .. } => "unsupported_parameter",
             _ => "invalid_value",
         }
     }

@@ -6,6 +6,7 @@
 
 mod cursor;
 mod number;
+mod object;
 mod patch;
 mod string;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod text;
 mod write;
 
 pub(crate) use cursor::{Cursor, Kind};
+pub(crate) use object::{Object, push_array};
 pub(crate) use patch::Patch;
 pub(crate) use string::Str;
 pub use text::{Span, Text};

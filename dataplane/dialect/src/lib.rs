@@ -9,6 +9,7 @@ mod feature;
 mod json;
 pub mod openai;
 mod sse;
+pub mod translate;
 mod usage;
 
 pub use dialect::Dialect;

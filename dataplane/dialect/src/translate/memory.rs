@@ -1,0 +1,22 @@
+//! What the answer's translation must know of the request.
+
+/// What [`reply`](super::reply) and [`Stream`](super::Stream) must know of the request that they answer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Memory {
+    /// Names of tools that had to be changed: (as sent, as the caller wrote it).
+    pub(crate) names: Vec<(Box<str>, Box<str>)>,
+    /// The tool that stands for the answer's form (case 89): its arguments are the answer's text.
+    pub(crate) json_tool: Option<Box<str>>,
+    /// The caller asked for the usage at the end of the stream.
+    pub(crate) include_usage: bool,
+    /// About how many tokens the prompt is: told at the start of a stream, when the vendor tells it at the end only
+    /// (case 55).
+    pub(crate) input_estimate: u64,
+}
+
+impl Memory {
+    /// The caller's name for the tool that the vendor calls `sent`.
+    pub(crate) fn callers_name<'n>(&'n self, sent: &'n str) -> &'n str {
+        self.names.iter().find(|(changed, _)| **changed == *sent).map_or(sent, |(_, callers)| callers)
+    }
+}

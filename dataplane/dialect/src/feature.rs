@@ -31,11 +31,21 @@ pub enum Feature {
     /// An output cap under a name that some servers obey in place of OpenAI's (llama.cpp's `n_predict`, ...): what the
     /// gateway sets would not hold.
     OtherCap,
+    /// Prompts that the vendor keeps in its cache for an hour: dearer to write than those kept for minutes.
+    HourCache,
+    /// A faster, dearer mode of the same model.
+    FastMode,
+    /// A region chosen for the call, which may cost more.
+    Region,
+    /// A conversation that the vendor keeps: the prompt is longer than the request shows.
+    StoredContext,
+    /// The vendor may rewrite the conversation with further calls of the model.
+    Compaction,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::AudioInput,
         Self::AudioOutput,
         Self::ImageOutput,
@@ -49,6 +59,11 @@ impl Feature {
         Self::Plugins,
         Self::OtherModels,
         Self::OtherCap,
+        Self::HourCache,
+        Self::FastMode,
+        Self::Region,
+        Self::StoredContext,
+        Self::Compaction,
     ];
 
     /// The request's field that asks for it, for error messages.
@@ -64,6 +79,11 @@ impl Feature {
             Self::Plugins => "plugins",
             Self::OtherModels => "models",
             Self::OtherCap => "n_predict",
+            Self::HourCache => "cache_control",
+            Self::FastMode => "speed",
+            Self::Region => "inference_geo",
+            Self::StoredContext => "thread",
+            Self::Compaction => "context_management",
         }
     }
 
@@ -84,17 +104,22 @@ impl Feature {
             Self::Plugins => "plug-ins",
             Self::OtherModels => "a list of alternative models",
             Self::OtherCap => "an output cap by another name",
+            Self::HourCache => "a cache kept for an hour",
+            Self::FastMode => "the fast mode",
+            Self::Region => "a chosen region",
+            Self::StoredContext => "a conversation kept by the vendor",
+            Self::Compaction => "compaction of the conversation",
         }
     }
 
-    fn bit(self) -> u16 {
+    fn bit(self) -> u32 {
         1 << self as u8
     }
 }
 
 /// A set of features.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Features(u16);
+pub struct Features(u32);
 
 impl Features {
     /// Adds one.

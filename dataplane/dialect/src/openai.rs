@@ -1,20 +1,21 @@
 //! OpenAI's chat completions, embeddings and models, as OpenAI and those compatible with it speak them.
 
-mod bound;
+pub(crate) mod bound;
 mod chat;
 mod embeddings;
-mod error;
+pub(crate) mod error;
 mod fault;
-mod field;
+pub(crate) mod field;
 mod models;
 mod reply;
 mod splice;
 mod stream;
-mod token_usage;
+pub(crate) mod token_usage;
 
 pub use bound::{
     IMAGE_TOKENS_UNKNOWN, embeddings_estimate, embeddings_input_bound, input_bound, input_estimate,
 };
+pub(crate) use chat::string_pairs;
 pub use chat::{ChatRequest, ChatScan, Counts, PromptBytes, ScanLimits, StreamOptions};
 pub use embeddings::{EmbeddingsRequest, EmbeddingsScan};
 pub use error::{ErrorClass, UpstreamError, classify, error_body, retry_after, upstream_error};

@@ -2,7 +2,7 @@
 
 mod frames;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 
 pub(crate) use frames::{Frames, Judge, Verdict};
@@ -85,20 +85,34 @@ pub(crate) struct Event<'a> {
 #[inline]
 pub(crate) fn event(bytes: &[u8]) -> Event<'_> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    // Nearly every event is one data line.
-    if let Some(value) = bytes.strip_prefix(b"data:")
-        && let Some(end) = memchr2(b'\n', b'\r', value)
-        && value[end..].iter().all(|byte| matches!(byte, b'\n' | b'\r'))
+    if let Some(data) = one_data_line(bytes) {
+        return Event { name: b"", data: Some(Cow::Borrowed(data)) };
+    }
+    if let Some(rest) = bytes.strip_prefix(b"event:")
+        && let Some(end) = memchr(b'\n', rest)
+        && let Some(data) = one_data_line(&rest[end + 1..])
     {
-        return Event { name: b"", data: Some(Cow::Borrowed(without_space(&value[..end]))) };
+        let name = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+        if memchr(b'\r', name).is_none() {
+            return Event { name: without_space(name), data: Some(Cow::Borrowed(data)) };
+        }
     }
     lines(bytes)
+}
+
+/// Nearly every event ends with its only data line.
+#[inline]
+fn one_data_line(bytes: &[u8]) -> Option<&[u8]> {
+    let value = bytes.strip_prefix(b"data:")?;
+    let end = memchr2(b'\n', b'\r', value)?;
+    let last = value[end..].iter().all(|byte| matches!(byte, b'\n' | b'\r'));
+    last.then(|| without_space(&value[..end]))
 }
 
 fn lines(bytes: &[u8]) -> Event<'_> {
     let mut event = Event { name: b"", data: None };
     for line in bytes.split(|byte| matches!(byte, b'\n' | b'\r')) {
-        let (field, value) = match memchr::memchr(b':', line) {
+        let (field, value) = match memchr(b':', line) {
             Some(colon) => (&line[..colon], without_space(&line[colon + 1..])),
             None => (line, &b""[..]),
         };
@@ -124,7 +138,7 @@ fn without_space(value: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Boundary, boundary, event, missing, rest_of_line};
+    use super::{Boundary, Event, boundary, event, missing, rest_of_line};
 
     #[test]
     fn ends() {
@@ -164,7 +178,14 @@ mod tests {
         assert_eq!(of("\u{feff}data:{}\r\n\r\n").data.as_deref(), Some(&b"{}"[..]));
         assert_eq!(of("data: {\ndata: }\n\n").data.as_deref(), Some(&b"{\n}"[..]));
         assert_eq!(of(": ping\n\n").data, None);
-        assert_eq!(of("event: error\ndata: x\n\n").name, b"error");
+        for text in [
+            "event: error\ndata: x\n\n",
+            "event:error\r\ndata:x\r\n\r\n",
+            "event: error\rdata: x\r\r",
+            "data: x\nevent: error\n\n",
+        ] {
+            assert_eq!(of(text), Event { name: b"error", data: Some(b"x".into()) }, "{text:?}");
+        }
         assert_eq!(of("data\n\n").data.as_deref(), Some(&b""[..]));
         assert_eq!(rest_of_line(b"ab\r\ncd"), 4);
         assert_eq!(rest_of_line(b"ab"), 2);

@@ -1,7 +1,7 @@
 //! What an answer used, in the terms that all dialects share.
 
 /// Tokens of one answer. Parts are contained in their sums: `input` includes `cached_input`, `cache_write` and
-/// `audio_input`; `cache_write` includes `cache_write_hour`; `output` includes `reasoning` and `audio_output`.
+/// `audio_input`; `cache_write` includes `cache_write_hour`; `output` includes `reasoning` and `audio_output`; `cache_write` includes `cache_write_1h`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Usage {
     /// All prompt tokens.
@@ -10,6 +10,8 @@ pub struct Usage {
     pub cached_input: u64,
     /// Of these, written to the vendor's cache.
     pub cache_write: u64,
+    /// Of `cache_write`, to be kept for an hour; the rest is kept for minutes.
+    pub cache_write_1h: u64,
     /// Of these, written to be kept for an hour, which is dearer (Anthropic).
     pub cache_write_hour: u64,
     /// Of these, audio.
@@ -59,6 +61,17 @@ impl FinishReason {
             Self::ToolCalls => "tool_calls",
             Self::ContentFilter => "content_filter",
             Self::Error => "error",
+        }
+    }
+
+    /// Anthropic's word for it; what is none of theirs is `end_turn`.
+    #[must_use]
+    pub fn as_anthropic(self) -> &'static str {
+        match self {
+            Self::Stop | Self::Error | Self::Other => "end_turn",
+            Self::Length => "max_tokens",
+            Self::ToolCalls => "tool_use",
+            Self::ContentFilter => "refusal",
         }
     }
 }

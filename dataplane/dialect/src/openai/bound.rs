@@ -4,7 +4,7 @@
 //! What a chat template adds around the caller's words is covered by constants. They are several times what the
 //! templates known to us need, because nobody publishes all of them.
 
-use super::{ChatScan, EmbeddingsScan};
+use super::{ChatScan, Counts, EmbeddingsScan, PromptBytes};
 
 /// Once a request: begin-of-text, the opening of the answer (3 tokens with OpenAI), and the preambles that some
 /// templates write by themselves (gpt-oss's system message and Llama 3's dates are below 100 tokens).
@@ -35,8 +35,8 @@ const PER_INPUT: u64 = 4;
 /// (2,833 + 8 × 5,667; OpenAI's pricing page).
 pub const IMAGE_TOKENS_UNKNOWN: u32 = 48_169;
 
-fn images(scan: &ChatScan, image_tokens: Option<u32>) -> u64 {
-    u64::from(scan.counts.images) * u64::from(image_tokens.unwrap_or(IMAGE_TOKENS_UNKNOWN))
+fn images(counts: &Counts, image_tokens: u32) -> u64 {
+    u64::from(counts.images) * u64::from(image_tokens)
 }
 
 /// Upper bound of the input tokens of a chat request. `image_tokens` is the model's figure for one image.
@@ -44,21 +44,29 @@ fn images(scan: &ChatScan, image_tokens: Option<u32>) -> u64 {
 /// Audio, video and files are not in it: they are [`Features`](crate::Features) that need a price of their own.
 #[must_use]
 pub fn input_bound(scan: &ChatScan, image_tokens: Option<u32>) -> u64 {
-    let (bytes, counts) = (&scan.bytes, &scan.counts);
+    bound(&scan.bytes, &scan.counts, image_tokens.unwrap_or(IMAGE_TOKENS_UNKNOWN))
+}
+
+/// The same of what any dialect counted.
+pub(crate) fn bound(bytes: &PromptBytes, counts: &Counts, image_tokens: u32) -> u64 {
     let text = bytes.text + bytes.tools + bytes.schema + bytes.prediction + bytes.other;
     let tools = if counts.tools > 0 { TOOL_PREAMBLE + PER_TOOL * u64::from(counts.tools) } else { 0 };
     let format = if bytes.schema > 0 { FORMAT_PREAMBLE } else { 0 };
     let frame = PER_REQUEST + PER_MESSAGE * u64::from(counts.messages) + PER_PART * u64::from(counts.parts);
-    (text + tools + format + frame).saturating_add(images(scan, image_tokens))
+    (text + tools + format + frame).saturating_add(images(counts, image_tokens))
 }
 
 /// About how many input tokens a chat request will be: a token for four bytes of text. For token rates, where the
 /// running average of real usage corrects it.
 #[must_use]
 pub fn input_estimate(scan: &ChatScan, image_tokens: Option<u32>) -> u64 {
-    let bytes = &scan.bytes;
+    estimate(&scan.bytes, &scan.counts, image_tokens.unwrap_or(IMAGE_TOKENS_UNKNOWN))
+}
+
+/// The same of what any dialect counted.
+pub(crate) fn estimate(bytes: &PromptBytes, counts: &Counts, image_tokens: u32) -> u64 {
     let text = (bytes.text + bytes.tools + bytes.schema).div_ceil(4);
-    (text + 4 * u64::from(scan.counts.messages)).saturating_add(images(scan, image_tokens))
+    (text + 4 * u64::from(counts.messages)).saturating_add(images(counts, image_tokens))
 }
 
 /// Upper bound of the tokens of a request for embeddings.

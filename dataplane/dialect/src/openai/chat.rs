@@ -5,6 +5,8 @@ mod message;
 mod scan;
 mod top;
 
+pub(crate) use scan::string_pairs;
+
 use super::field::Field;
 use super::splice::Edits;
 use super::{BadRequest, Member};

@@ -8,7 +8,7 @@ use crate::json::push_string;
 use bytes::Bytes;
 
 pub use classify::{ErrorClass, classify, retry_after};
-pub(super) use read::from_value;
+pub(crate) use read::from_value;
 pub use read::{UpstreamError, upstream_error};
 
 /// `{"error":{"message","type","param","code"}}`, as OpenAI writes it.

@@ -29,7 +29,7 @@ impl<T> Default for Field<T> {
 }
 
 /// What a value is called in error messages.
-pub(super) fn called(kind: Kind) -> &'static str {
+pub(crate) fn called(kind: Kind) -> &'static str {
     match kind {
         Kind::Object => "an object",
         Kind::Array => "an array",
@@ -40,7 +40,7 @@ pub(super) fn called(kind: Kind) -> &'static str {
     }
 }
 
-pub(super) fn wrong(param: impl Into<Cow<'static, str>>, expected: &'static str, got: Kind) -> BadRequest {
+pub(crate) fn wrong(param: impl Into<Cow<'static, str>>, expected: &'static str, got: Kind) -> BadRequest {
     BadRequest::WrongType { param: param.into(), expected, got: called(got) }
 }
 
@@ -49,7 +49,7 @@ fn key_span(key: Str) -> Span {
 }
 
 /// Reads the value of `key` with `read`, unless it is null.
-pub(super) fn field<T>(
+pub(crate) fn field<T>(
     cursor: &mut Cursor<'_>,
     key: Str,
     read: impl FnOnce(&mut Cursor<'_>, Kind) -> Result<T, BadRequest>,
@@ -66,14 +66,14 @@ pub(super) fn field<T>(
     Ok(Field { value, member: Some(Member { key: key_span(key), value: value_span }) })
 }
 
-pub(super) fn boolean(cursor: &mut Cursor<'_>, kind: Kind, param: &'static str) -> Result<bool, BadRequest> {
+pub(crate) fn boolean(cursor: &mut Cursor<'_>, kind: Kind, param: &'static str) -> Result<bool, BadRequest> {
     if kind != Kind::Bool {
         return Err(wrong(param, "a boolean", kind));
     }
     Ok(cursor.skip()?.len() == "true".len())
 }
 
-pub(super) fn string(cursor: &mut Cursor<'_>, kind: Kind, param: &'static str) -> Result<Text, BadRequest> {
+pub(crate) fn string(cursor: &mut Cursor<'_>, kind: Kind, param: &'static str) -> Result<Text, BadRequest> {
     if kind != Kind::String {
         return Err(wrong(param, "a string", kind));
     }
@@ -81,7 +81,7 @@ pub(super) fn string(cursor: &mut Cursor<'_>, kind: Kind, param: &'static str) -
 }
 
 /// An integer in `least..=most`.
-pub(super) fn integer(
+pub(crate) fn integer(
     cursor: &mut Cursor<'_>,
     kind: Kind,
     param: &'static str,
@@ -105,7 +105,7 @@ pub(super) fn integer(
 }
 
 /// An array or object that is not looked into.
-pub(super) fn whole(
+pub(crate) fn whole(
     cursor: &mut Cursor<'_>,
     kind: Kind,
     param: &'static str,
@@ -119,7 +119,7 @@ pub(super) fn whole(
 
 /// True when `key` would be `name` to a reader that ignores case, as Go's does (which also folds the long s and the
 /// Kelvin sign).
-pub(super) fn same_but_for_case(key: &str, name: &str) -> bool {
+pub(crate) fn same_but_for_case(key: &str, name: &str) -> bool {
     let fold = |letter: char| match letter {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

@@ -20,9 +20,11 @@ pub(super) fn usage(cursor: &mut Cursor<'_>) -> Result<Option<Usage>, JsonFault>
     Ok(Some(reported.settle()))
 }
 
-type Read<'r> = dyn FnMut(&mut Cursor<'_>, &str) -> Result<(), JsonFault> + 'r;
+/// Takes a member's value.
+pub(crate) type Read<'r> = dyn FnMut(&mut Cursor<'_>, &str) -> Result<(), JsonFault> + 'r;
 
-fn object(cursor: &mut Cursor<'_>, read: &mut Read<'_>) -> Result<(), JsonFault> {
+/// Reads the members of the object that comes next with `read`; anything else is passed over.
+pub(crate) fn object(cursor: &mut Cursor<'_>, read: &mut Read<'_>) -> Result<(), JsonFault> {
     if cursor.peek()? != Kind::Object {
         cursor.skip()?;
         return Ok(());
@@ -36,7 +38,7 @@ fn object(cursor: &mut Cursor<'_>, read: &mut Read<'_>) -> Result<(), JsonFault>
 }
 
 /// A count; what is no number, or negative, counts as nothing.
-fn count(cursor: &mut Cursor<'_>) -> Result<u64, JsonFault> {
+pub(crate) fn count(cursor: &mut Cursor<'_>) -> Result<u64, JsonFault> {
     let kind = cursor.peek()?;
     let span = cursor.skip()?;
     if kind != Kind::Number {

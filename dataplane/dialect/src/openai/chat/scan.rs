@@ -298,7 +298,7 @@ fn response_format(cursor: &mut Cursor<'_>, kind: Kind) -> Result<(bool, u64), B
 }
 
 /// Pairs of strings of the object in `json`, at most 16.
-pub(super) fn string_pairs(json: &[u8]) -> Vec<(String, String)> {
+pub(crate) fn string_pairs(json: &[u8]) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     let mut read = || -> Result<(), crate::JsonFault> {
         let mut cursor = Cursor::new(json, u8::MAX)?;

@@ -34,7 +34,7 @@ pub fn upstream_error(body: &[u8]) -> UpstreamError {
 }
 
 /// Reads the JSON of what stands under `error`.
-pub(in crate::openai) fn from_value(json: &[u8]) -> UpstreamError {
+pub(crate) fn from_value(json: &[u8]) -> UpstreamError {
     serde_json::from_slice(json).map_or_else(|_| UpstreamError::default(), |value| inner(&value))
 }
 

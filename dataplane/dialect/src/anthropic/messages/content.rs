@@ -1,0 +1,182 @@
+//! Messages, system prompts and content blocks: counted, not kept.
+//!
+//! Whatever is written in a message may be in the prompt: strings count at their length, anything nested as it stands.
+//! Fields that are there twice count twice, so it does not matter which one the vendor believes.
+
+use super::scan::Scan;
+use crate::json::{Cursor, Kind};
+use crate::openai::BadRequest;
+use crate::openai::field::wrong;
+use crate::{Feature, Features};
+
+/// Documents that are to be cited are cut into sentences, each of which is marked: a token or two beside a few bytes.
+const CITED: u64 = 3;
+
+/// Reads `messages`.
+pub(super) fn messages(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
+    let kind = cursor.peek()?;
+    if kind != Kind::Array {
+        return Err(wrong("messages", "an array of objects", kind));
+    }
+    cursor.enter()?;
+    let mut first = true;
+    while cursor.element(&mut first)? {
+        let kind = cursor.peek()?;
+        if kind != Kind::Object {
+            return Err(wrong(format!("messages[{}]", scan.counts.messages), "an object", kind));
+        }
+        message(scan, cursor)?;
+        scan.counts.messages += 1;
+    }
+    if scan.counts.messages == 0 {
+        return Err(BadRequest::Empty { param: "messages" });
+    }
+    Ok(())
+}
+
+fn message(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
+    cursor.enter()?;
+    let mut first = true;
+    while let Some(key) = cursor.key(&mut first)? {
+        let kind = cursor.peek()?;
+        if kind == Kind::String {
+            scan.bytes.text += cursor.string()?.len as u64;
+            continue;
+        }
+        let name = key.text.get(cursor.bytes());
+        let at = |field: &str| format!("messages[{}].{field}", scan.counts.messages);
+        match name.as_ref() {
+            "content" if kind == Kind::Array => blocks(scan, cursor)?,
+            "content" => return Err(wrong(at("content"), "a string or an array of objects", kind)),
+            "role" => return Err(wrong(at("role"), "a string", kind)),
+            _ => scan.bytes.text += cursor.skip()?.len() as u64,
+        }
+    }
+    Ok(())
+}
+
+/// Reads `system`: a text, or blocks.
+pub(super) fn system(scan: &mut Scan, cursor: &mut Cursor<'_>, kind: Kind) -> Result<(), BadRequest> {
+    match kind {
+        Kind::String => scan.bytes.text += cursor.string()?.len as u64,
+        Kind::Array => blocks(scan, cursor)?,
+        _ => return Err(wrong("system", "a string or an array of objects", kind)),
+    }
+    Ok(())
+}
+
+/// An array of blocks, wherever it stands.
+fn blocks(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
+    cursor.enter()?;
+    let mut first = true;
+    while cursor.element(&mut first)? {
+        match cursor.peek()? {
+            Kind::Object => block(scan, cursor)?,
+            Kind::String => scan.bytes.text += cursor.string()?.len as u64,
+            kind => {
+                let path = format!("messages[{}].content", scan.counts.messages);
+                return Err(wrong(path, "an array of objects", kind));
+            }
+        }
+        scan.counts.parts += 1;
+    }
+    Ok(())
+}
+
+/// What a source holds that is not text.
+#[derive(Default)]
+struct Media {
+    /// It has a source that is no text.
+    opaque: bool,
+    /// Bytes of a source that is text.
+    text: u64,
+}
+
+fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
+    cursor.enter()?;
+    let mut media = Media::default();
+    let (mut image, mut other, mut cited) = (false, false, false);
+    let mut first = true;
+    while let Some(key) = cursor.key(&mut first)? {
+        let kind = cursor.peek()?;
+        match (key.text.get(cursor.bytes()).as_ref(), kind) {
+            ("type", Kind::String) => {
+                let read = cursor.string()?;
+                let is_image = read.text.is(cursor.bytes(), "image");
+                image |= is_image;
+                other |= !is_image;
+            }
+            ("source", Kind::Object) => source(scan, cursor, &mut media)?,
+            ("file_id", _) => {
+                media.opaque = true;
+                cursor.skip()?;
+            }
+            ("content", Kind::Array) => blocks(scan, cursor)?,
+            ("content", Kind::Object) => block(scan, cursor)?,
+            ("cache_control", _) => cache_control(&mut scan.features, cursor)?,
+            ("citations", Kind::Object) => {
+                cited = true;
+                cursor.skip()?;
+            }
+            ("text", kind) if kind != Kind::String && kind != Kind::Null => {
+                let path = format!("messages[{}].content.text", scan.counts.messages);
+                return Err(wrong(path, "a string", kind));
+            }
+            (_, Kind::String) => scan.bytes.text += cursor.string()?.len as u64,
+            _ => scan.bytes.text += cursor.skip()?.len() as u64,
+        }
+    }
+    scan.bytes.text += media.text * if cited { CITED } else { 1 };
+    if media.opaque {
+        scan.counts.images += u32::from(image);
+        // What is no image, or says that it is two things, is a document.
+        if other || !image {
+            scan.counts.files += 1;
+            scan.features.insert(Feature::FileInput);
+        }
+    }
+    Ok(())
+}
+
+/// `source` of an image or document: text and nested blocks are counted as such, anything else is opaque.
+fn source(scan: &mut Scan, cursor: &mut Cursor<'_>, media: &mut Media) -> Result<(), BadRequest> {
+    cursor.enter()?;
+    let (mut text, mut opaque) = (0, false);
+    let mut first = true;
+    while let Some(key) = cursor.key(&mut first)? {
+        let kind = cursor.peek()?;
+        match (key.text.get(cursor.bytes()).as_ref(), kind) {
+            ("type", Kind::String) => {
+                let read = cursor.string()?.text;
+                opaque |= !read.is(cursor.bytes(), "text") && !read.is(cursor.bytes(), "content");
+            }
+            ("content", Kind::Array) => blocks(scan, cursor)?,
+            (_, Kind::String) => text += cursor.string()?.len as u64,
+            _ => text += cursor.skip()?.len() as u64,
+        }
+    }
+    if opaque {
+        media.opaque = true;
+    } else {
+        media.text += text;
+    }
+    Ok(())
+}
+
+/// `cache_control`: five minutes cost what the price of a cache write says; anything else is dearer.
+pub(super) fn cache_control(features: &mut Features, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
+    if cursor.peek()? != Kind::Object {
+        cursor.skip()?;
+        return Ok(());
+    }
+    cursor.enter()?;
+    let mut first = true;
+    while let Some(key) = cursor.key(&mut first)? {
+        let is_ttl = key.text.is(cursor.bytes(), "ttl");
+        let value = cursor.skip()?.of(cursor.bytes());
+        if is_ttl && value != b"\"5m\"" && value != b"null" {
+            features.insert(Feature::HourCache);
+        }
+    }
+    Ok(())
+}

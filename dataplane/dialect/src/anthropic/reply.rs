@@ -35,7 +35,9 @@ pub fn scan_reply(body: &[u8]) -> Result<ReplyFacts, JsonFault> {
             (b"error", kind) if kind != Kind::Null => {
                 facts.error = Some(from_value(cursor.skip()?.of(body)));
             }
-            _ => drop(cursor.skip()?),
+            _ => {
+                cursor.skip()?;
+            }
         }
     }
     cursor.end()?;
@@ -67,7 +69,9 @@ pub(super) fn produced(cursor: &mut Cursor<'_>) -> Result<u64, JsonFault> {
                 let kind = cursor.string()?.text.span.of(cursor.bytes());
                 result = kind.ends_with(b"_tool_result");
             }
-            (_, Kind::Null) => drop(cursor.skip()?),
+            (_, Kind::Null) => {
+                cursor.skip()?;
+            }
             (_, Kind::String) => bytes += cursor.string()?.len as u64,
             _ => bytes += cursor.skip()?.len() as u64,
         }

@@ -127,25 +127,33 @@ impl Counts {
                 match key {
                     "ephemeral_5m_input_tokens" => self.minutes = count(cursor)?,
                     "ephemeral_1h_input_tokens" => self.hour = count(cursor)?,
-                    _ => drop(cursor.skip()?),
+                    _ => {
+                        cursor.skip()?;
+                    }
                 }
                 Ok(())
             })?,
             "output_tokens_details" => object(cursor, &mut |cursor, key| {
                 match key {
                     "thinking_tokens" => self.thinking = count(cursor)?,
-                    _ => drop(cursor.skip()?),
+                    _ => {
+                        cursor.skip()?;
+                    }
                 }
                 Ok(())
             })?,
             "server_tool_use" => object(cursor, &mut |cursor, key| {
                 match key {
                     "web_search_requests" => self.searches = count(cursor)?,
-                    _ => drop(cursor.skip()?),
+                    _ => {
+                        cursor.skip()?;
+                    }
                 }
                 Ok(())
             })?,
-            _ => drop(cursor.skip()?),
+            _ => {
+                cursor.skip()?;
+            }
         }
         Ok(())
     }

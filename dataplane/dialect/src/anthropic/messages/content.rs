@@ -102,6 +102,7 @@ fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
         match (key.text.get(cursor.bytes()).as_ref(), kind) {
             ("type", Kind::String) => {
                 let read = cursor.string()?;
+                scan.bytes.text += read.len as u64;
                 let is_image = read.text.is(cursor.bytes(), "image");
                 image |= is_image;
                 other |= !is_image;

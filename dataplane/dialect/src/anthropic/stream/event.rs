@@ -71,7 +71,9 @@ pub(super) fn read(data: &[u8], meter: &mut Meter) -> Result<Facts, JsonFault> {
             (b"error", Kind::Object | Kind::String) => {
                 facts.error = Some(from_value(cursor.skip()?.of(data)));
             }
-            _ => drop(cursor.skip()?),
+            _ => {
+                cursor.skip()?;
+            }
         }
     }
     cursor.end()?;
@@ -89,7 +91,7 @@ fn delta(facts: &mut Facts, cursor: &mut Cursor<'_>) -> Result<(), JsonFault> {
                 facts.finish = Some(stop_reason(&reason.get(cursor.bytes())).finish());
             }
             (b"type" | b"stop_sequence" | b"stop_details" | b"container", _) | (_, Kind::Null) => {
-                drop(cursor.skip()?);
+                cursor.skip()?;
             }
             (_, Kind::String) => facts.content_bytes += cursor.string()?.len as u64,
             _ => facts.content_bytes += cursor.skip()?.len() as u64,
@@ -107,7 +109,9 @@ fn message(facts: &mut Facts, cursor: &mut Cursor<'_>, meter: &mut Meter) -> Res
             (b"id", Kind::String) => facts.id = Some(cursor.string()?.text),
             (b"model", Kind::String) => facts.model = Some(cursor.string()?.text),
             (b"usage", _) => meter.read(cursor)?,
-            _ => drop(cursor.skip()?),
+            _ => {
+                cursor.skip()?;
+            }
         }
     }
     Ok(())

@@ -3,8 +3,7 @@
 //! Texts are borrowed from the body wherever they have no escapes. Numbers and schemas stay as they were written.
 //!
 //! Normal form, which every decoder yields: system texts ahead of the conversation in order in [`Chat::system`]; consecutive messages of one role
-//! are one [`Turn`]; tool results come before all else in a user turn, thinking before all else in an assistant turn;
-//! no empty texts.
+//! are one [`Turn`]; tool results come before all else in a user turn; no empty texts.
 
 mod cache;
 mod loss;
@@ -84,6 +83,9 @@ pub struct Chat<'a> {
     pub service_tier: Option<Cow<'a, str>>,
     /// Fields that only the origin knows, or that nobody knows.
     pub extra: Vec<Extra<'a>>,
+    /// Paths, in the origin's words, of what has no place here and does no harm by its absence (`messages[].name`);
+    /// each once. Translation lists them as dropped.
+    pub omitted: Vec<&'static str>,
 }
 
 impl<'a> Chat<'a> {
@@ -110,6 +112,7 @@ impl<'a> Chat<'a> {
             user: None,
             service_tier: None,
             extra: Vec::new(),
+            omitted: Vec::new(),
         }
     }
 
@@ -122,16 +125,19 @@ impl<'a> Chat<'a> {
         }
     }
 
-    /// Brings the parts of every turn into normal order (stable within each kind).
+    /// Notes that something of the request has no place here.
+    pub fn omit(&mut self, path: &'static str) {
+        if !self.omitted.contains(&path) {
+            self.omitted.push(path);
+        }
+    }
+
+    /// Brings user turns into normal order: tool results first, else as they came.
     pub fn normalise(&mut self) {
         for turn in &mut self.turns {
-            let rank = |part: &Part<'_>| match (turn.role, part) {
-                (Role::User, Part::ToolResult(_))
-                | (Role::Assistant, Part::Thinking(_) | Part::RedactedThinking { .. }) => 0,
-                _ => 1_u8,
-            };
-            if !turn.parts.is_sorted_by_key(rank) {
-                turn.parts.sort_by_key(rank);
+            let after = |part: &Part<'_>| !matches!(part, Part::ToolResult(_));
+            if turn.role == Role::User && !turn.parts.is_sorted_by_key(after) {
+                turn.parts.sort_by_key(after);
             }
         }
     }

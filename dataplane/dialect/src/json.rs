@@ -15,11 +15,11 @@ mod text;
 mod write;
 
 pub(crate) use cursor::{Cursor, Kind};
-pub(crate) use object::{Object, push_array};
+pub(crate) use object::{List, Object, push_array};
 pub(crate) use patch::Patch;
 pub(crate) use string::Str;
 pub use text::{Span, Text};
-pub(crate) use write::{push_number, push_string};
+pub(crate) use write::{push_escaped, push_number, push_string};
 
 /// Why bytes are not a JSON document that we read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

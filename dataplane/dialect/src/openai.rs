@@ -2,7 +2,9 @@
 
 pub(crate) mod bound;
 mod chat;
+mod decode;
 mod embeddings;
+mod encode;
 pub(crate) mod error;
 mod fault;
 pub(crate) mod field;

@@ -9,3 +9,4 @@ mod names;
 pub use facts::{TargetFacts, ThinkingSupport};
 pub use fault::{Garbled, StreamFault};
 pub use memory::Memory;
+pub(crate) use names::fitting;

@@ -42,6 +42,8 @@ pub enum Aspect {
     ServiceTier,
     /// Thinking asked for.
     Thinking,
+    /// Whether thinking is shown.
+    ThinkingDisplay,
     /// Effort asked for.
     Effort,
     /// Thinking in the history.
@@ -85,6 +87,7 @@ impl Aspect {
             Self::User => ("user", "metadata.user_id"),
             Self::ServiceTier => ("service_tier", "service_tier"),
             Self::Thinking => ("thinking", "thinking"),
+            Self::ThinkingDisplay => ("thinking.display", "thinking.display"),
             Self::Effort => ("reasoning_effort", "output_config.effort"),
             Self::ThinkingHistory => ("messages[].thinking_blocks", "messages[].content[].thinking"),
             Self::ResultError => ("messages[].is_error", "messages[].content[].is_error"),
@@ -97,7 +100,7 @@ impl Aspect {
             Self::Format => ("response_format", "output_config.format"),
             Self::Strict => ("tools[].function.strict", "tools[].strict"),
             Self::ToolChoice => ("tool_choice", "tool_choice"),
-            Self::Prefill => ("messages", "messages"),
+            Self::Prefill => ("messages[].prefill", "messages[].prefill"),
             Self::Name => ("messages[].name", "messages[].name"),
         };
         match caller {

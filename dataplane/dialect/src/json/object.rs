@@ -103,18 +103,42 @@ impl<'o> Object<'o> {
     }
 }
 
+/// An array being written. Whoever opens it must close it.
+pub(crate) struct List<'o> {
+    out: &'o mut Vec<u8>,
+    first: bool,
+}
+
+impl<'o> List<'o> {
+    /// Writes `[`.
+    pub(crate) fn open(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'[');
+        Self { out, first: true }
+    }
+
+    /// Begins an item, which is to be appended to what it returns.
+    pub(crate) fn item(&mut self) -> &mut Vec<u8> {
+        if !std::mem::replace(&mut self.first, false) {
+            self.out.push(b',');
+        }
+        self.out
+    }
+
+    /// Writes `]`.
+    pub(crate) fn close(self) {
+        self.out.push(b']');
+    }
+}
+
 /// Writes an array: `write` is called for each item and appends one value.
 pub(crate) fn push_array<T>(
     out: &mut Vec<u8>,
     items: impl IntoIterator<Item = T>,
     mut write: impl FnMut(&mut Vec<u8>, T),
 ) {
-    out.push(b'[');
-    for (index, item) in items.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write(out, item);
+    let mut list = List::open(out);
+    for item in items {
+        write(list.item(), item);
     }
-    out.push(b']');
+    list.close();
 }

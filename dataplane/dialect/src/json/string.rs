@@ -49,7 +49,7 @@ fn stops(word: u64) -> u64 {
 
 /// First byte from `at` on that is a quote, a backslash or a control character.
 #[inline]
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     // Words first: most strings are short; a text that is longer earns the vector loop.
     for _ in 0..4 {
         let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {

@@ -129,6 +129,9 @@ pub(super) fn push_usage(out: &mut Vec<u8>, usage: &Usage) {
     member(",\"total_tokens\":", usage.total());
     member(",\"prompt_tokens_details\":{\"cached_tokens\":", usage.cached_input);
     member(",\"audio_tokens\":", usage.audio_input);
+    if usage.cache_write > 0 {
+        member(",\"cache_write_tokens\":", usage.cache_write);
+    }
     member("},\"completion_tokens_details\":{\"reasoning_tokens\":", usage.reasoning);
     member(",\"audio_tokens\":", usage.audio_output);
     out.extend_from_slice(b"}}");

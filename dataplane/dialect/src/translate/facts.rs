@@ -26,6 +26,8 @@ pub struct TargetFacts<'a> {
     /// The provider takes fields that are not its dialect's own and that several gateways and resellers share:
     /// `reasoning_content`, `thinking_blocks` and `cache_control` in OpenAI's messages. OpenAI itself refuses them.
     pub extensions: bool,
+    /// Unix seconds, for answers of vendors that do not say when they were made.
+    pub now: u64,
     /// Limits of reading.
     pub limits: ScanLimits,
 }
@@ -44,6 +46,7 @@ impl<'a> TargetFacts<'a> {
             thinking: ThinkingSupport::default(),
             structured_output: false,
             extensions: false,
+            now: 0,
             limits: ScanLimits::default(),
         }
     }

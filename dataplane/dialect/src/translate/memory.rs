@@ -12,6 +12,8 @@ pub struct Memory {
     /// About how many tokens the prompt is: told at the start of a stream, when the vendor tells it at the end only
     /// (case 55).
     pub(crate) input_estimate: u64,
+    /// When the request was translated, in Unix seconds.
+    pub(crate) created: u64,
 }
 
 impl Memory {

@@ -5,6 +5,8 @@
 //! Normal form, which every decoder yields: system texts ahead of the conversation in order in [`Chat::system`]; consecutive messages of one role
 //! are one [`Turn`]; tool results come before all else in a user turn; no empty texts.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod cache;
 mod loss;
 mod part;

@@ -10,6 +10,8 @@ mod fault;
 pub(crate) mod field;
 mod models;
 mod reply;
+#[cfg(test)]
+mod round;
 mod splice;
 mod stream;
 pub(crate) mod token_usage;
@@ -19,7 +21,9 @@ pub use bound::{
 };
 pub(crate) use chat::string_pairs;
 pub use chat::{ChatRequest, ChatScan, Counts, PromptBytes, ScanLimits, StreamOptions};
+pub(crate) use decode::{DeltaReader, decode_reply, decode_request};
 pub use embeddings::{EmbeddingsRequest, EmbeddingsScan};
+pub(crate) use encode::{DeltaWriter, encode_reply, encode_request};
 pub use error::{ErrorClass, UpstreamError, classify, error_body, retry_after, upstream_error};
 pub use fault::BadRequest;
 pub use field::{Field, Member};

@@ -13,6 +13,20 @@ pub enum Tool<'a> {
     Native(NativeTool<'a>),
 }
 
+impl Tool<'_> {
+    /// Bytes of what it puts into the prompt.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Function(tool) => {
+                let described = tool.description.as_ref().map_or(0, |text| text.len());
+                tool.name.len() + described + tool.schema.as_ref().map_or(0, |schema| schema.as_str().len())
+            }
+            Self::Native(tool) => tool.raw.as_str().len(),
+        }
+    }
+}
+
 /// A tool that the caller runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FunctionTool<'a> {

@@ -17,8 +17,13 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// The caller's name for the tool that the vendor calls `sent`, where it is another.
+    pub(crate) fn changed(&self, sent: &str) -> Option<&str> {
+        self.names.iter().find(|(changed, _)| **changed == *sent).map(|(_, callers)| &**callers)
+    }
+
     /// The caller's name for the tool that the vendor calls `sent`.
     pub(crate) fn callers_name<'n>(&'n self, sent: &'n str) -> &'n str {
-        self.names.iter().find(|(changed, _)| **changed == *sent).map_or(sent, |(_, callers)| callers)
+        self.changed(sent).unwrap_or(sent)
     }
 }

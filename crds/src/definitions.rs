@@ -1,6 +1,6 @@
 //! The definitions that a cluster installs, made from the types.
 
-use crate::{LLMProvider, Policy, VirtualKey};
+use crate::{FallbackChain, LLMProvider, Policy, VirtualKey};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
@@ -27,7 +27,10 @@ pub enum DefinitionError {
 /// # Errors
 /// Only when a type of this crate has no proper schema.
 pub fn all() -> Result<Vec<CustomResourceDefinition>, DefinitionError> {
-    [LLMProvider::crd(), Policy::crd(), VirtualKey::crd()].into_iter().map(finish).collect()
+    [FallbackChain::crd(), LLMProvider::crd(), Policy::crd(), VirtualKey::crd()]
+        .into_iter()
+        .map(finish)
+        .collect()
 }
 
 fn finish(definition: CustomResourceDefinition) -> Result<CustomResourceDefinition, DefinitionError> {

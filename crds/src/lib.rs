@@ -1,6 +1,6 @@
 //! Resource types of `smartflow.dev/v1alpha1`, and the definitions that a cluster installs.
 //!
-//! One kind per file ([`LLMProvider`], [`VirtualKey`], [`Policy`]); groups of fields that kinds share are in files
+//! One kind per file ([`LLMProvider`], [`FallbackChain`], [`VirtualKey`], [`Policy`]); groups of fields that kinds share are in files
 //! named by what they are. Types only: what a resource *means* is decided in `smartflow-compile`. Unknown fields are
 //! not refused here; whoever loads a resource compares it with the schema.
 // `KubeSchema` repeats every public struct inside a function; printer columns repeat their attributes.
@@ -9,8 +9,10 @@
 mod access;
 mod auth;
 mod budget;
+mod chain_target;
 mod condition;
 mod definitions;
+mod fallback_chain;
 mod limits;
 mod llm_provider;
 mod model;
@@ -18,6 +20,7 @@ mod owner;
 mod policy;
 mod price;
 mod restriction;
+mod retry;
 mod secret_ref;
 mod simulation;
 mod targets;
@@ -29,8 +32,10 @@ mod yaml;
 pub use access::{Access, FromNamespaces, LabelSelector, NamespaceAccess};
 pub use auth::{ApiKey, Auth, NoCredential, Passthrough};
 pub use budget::{Budget, Period, WhenShort};
+pub use chain_target::{ChainTarget, ProviderRef};
 pub use condition::{Condition, ConditionStatus};
 pub use definitions::{DefinitionError, all};
+pub use fallback_chain::{FallbackChain, FallbackChainSpec, FallbackChainStatus, FallbackOn, Strategy};
 pub use limits::Limits;
 pub use llm_provider::{LLMProvider, LLMProviderSpec, LLMProviderStatus};
 pub use model::{HiddenOutput, Model, ModelKind, OutputCap};
@@ -38,6 +43,7 @@ pub use owner::Owner;
 pub use policy::{Enforcement, Policy, PolicySpec, PolicyStatus};
 pub use price::{LongContext, Price};
 pub use restriction::{AllowDeny, AllowDenyModels, Per, PolicyAccess, PolicyBudget, PolicyLimits};
+pub use retry::Retry;
 pub use secret_ref::SecretRef;
 pub use simulation::Simulation;
 pub use targets::Targets;

@@ -19,6 +19,25 @@ struct Pair {
 }
 
 fn pairs() -> Vec<Pair> {
+    let mut pairs = pairs_of_chains();
+    pairs.extend(pairs_of_others());
+    pairs
+}
+
+fn pairs_of_chains() -> Vec<Pair> {
+    let target = json!({ "name": "a", "providerRef": { "name": "openai" }, "model": "gpt-5" });
+    let chain = |rest: Value| merged(json!({ "models": ["gpt"], "targets": [target] }), rest);
+    vec![Pair {
+        kind: "FallbackChain",
+        node: "spec.retry",
+        about: "duration(self.backoff)",
+        good: chain(json!({ "retry": { "backoff": "900ms", "maxBackoff": "1s" } })),
+        bad: chain(json!({ "retry": { "backoff": "10s" } })),
+        reported: "spec.retry.backoff",
+    }]
+}
+
+fn pairs_of_others() -> Vec<Pair> {
     let provider = |rest: Value| merged(json!({ "provider": "openai" }), rest);
     let simulated = |rest: Value| merged(json!({ "provider": "simulated" }), rest);
     let key = json!({ "secretRef": { "name": "openai", "key": "key" } });

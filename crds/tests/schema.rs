@@ -150,6 +150,7 @@ fn names_and_columns() {
     assert_eq!(
         seen,
         [
+            "FallbackChain fallbackchains fbc: Strategy Targets Ready Age",
             "LLMProvider llmproviders llmp: Provider Models Ready Age",
             "Policy policies sfpol: Mode Ready Age",
             "VirtualKey virtualkeys vkey: Owner Spent Budget Period Resets Ready Age",

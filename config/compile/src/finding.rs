@@ -74,7 +74,7 @@ reasons! {
     PriceUnknown,
     /// Two objects offer the same model name; nobody gets it.
     NameClash,
-    /// A model's name is also `provider/model` of another provider, which keeps it.
+    /// A name is also `provider/model` of another provider, which keeps it.
     NameShadowed,
     /// Another key has the same token.
     TokenInUse,
@@ -98,6 +98,10 @@ reasons! {
     ParentCycle,
     /// More ancestors than are allowed.
     ParentTooDeep,
+    /// The provider does not exist, or may not be used from here.
+    ProviderNotFound,
+    /// The provider has no such model.
+    ModelNotFound,
     /// No model that exists matches what the key grants.
     NoModelMatches,
     /// A kept spec can no longer be used.

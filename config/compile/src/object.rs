@@ -1,11 +1,12 @@
 //! Objects as they come in: read, checked by themselves, nothing looked up.
 
 use crate::finding::{Finding, Reason};
+use crate::kind::chain::ChainDraft;
 use crate::kind::policy::PolicyDraft;
 use crate::kind::provider::ProviderDraft;
 use crate::kind::secret::{SecretData, SecretValue};
 use crate::kind::virtual_key::{KeyDraft, KeySalvage, TokenSource};
-use crate::kind::{namespace, policy, provider, virtual_key};
+use crate::kind::{chain, namespace, policy, provider, virtual_key};
 use crate::manifest::Manifest;
 use crate::path;
 use crate::schema;
@@ -21,6 +22,8 @@ pub enum Kind {
     /// `smartflow.dev/v1alpha1`.
     LLMProvider,
     /// `smartflow.dev/v1alpha1`.
+    FallbackChain,
+    /// `smartflow.dev/v1alpha1`.
     VirtualKey,
     /// `smartflow.dev/v1alpha1`.
     Policy,
@@ -32,14 +35,21 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::LLMProvider, Self::VirtualKey, Self::Policy, Self::Secret, Self::Namespace];
+    pub const ALL: [Self; 6] = [
+        Self::LLMProvider,
+        Self::FallbackChain,
+        Self::VirtualKey,
+        Self::Policy,
+        Self::Secret,
+        Self::Namespace,
+    ];
 
     /// As manifests write it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LLMProvider => "LLMProvider",
+            Self::FallbackChain => "FallbackChain",
             Self::VirtualKey => "VirtualKey",
             Self::Policy => "Policy",
             Self::Secret => "Secret",
@@ -51,7 +61,9 @@ impl Kind {
     #[must_use]
     pub fn api_version(self) -> &'static str {
         match self {
-            Self::LLMProvider | Self::VirtualKey | Self::Policy => "smartflow.dev/v1alpha1",
+            Self::LLMProvider | Self::FallbackChain | Self::VirtualKey | Self::Policy => {
+                "smartflow.dev/v1alpha1"
+            }
             Self::Secret | Self::Namespace => "v1",
         }
     }
@@ -97,6 +109,7 @@ pub struct Object {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Provider(Option<Arc<ProviderDraft>>),
+    Chain(Option<Arc<ChainDraft>>),
     Key {
         draft: Option<Box<KeyDraft>>,
         salvage: KeySalvage,
@@ -227,6 +240,7 @@ impl Object {
     pub fn refuse(mut self, finding: Finding) -> Self {
         self.body = match self.body {
             Body::Provider(_) => Body::Provider(None),
+            Body::Chain(_) => Body::Chain(None),
             Body::Key { draft, mut salvage, generated } => {
                 if let Some(draft) = draft {
                     salvage = KeySalvage { disabled: draft.key.disabled, expires_at: draft.key.expires_at };
@@ -279,6 +293,10 @@ fn body(kind: Kind, name: &ObjectName, spec: &Value, written: &Value, findings: 
         Kind::LLMProvider => {
             let draft = checked(spec, findings, |spec, findings| provider::draft(name, spec, findings));
             Body::Provider(draft.map(Arc::new))
+        }
+        Kind::FallbackChain => {
+            let draft = checked(spec, findings, |spec, findings| chain::draft(name, spec, findings));
+            Body::Chain(draft.map(Arc::new))
         }
         Kind::VirtualKey => Body::Key {
             draft: checked(spec, findings, |spec, findings| virtual_key::draft(name, spec, findings))

@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 mod declare;
 
-use declare::{key, name, namespace, policy, provider, secret};
+use declare::{chain, key, name, namespace, policy, provider, secret};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use smartflow_compile::{
@@ -28,7 +28,7 @@ struct Edit {
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
-    (0..12u8, 0..3usize, 0..5u8, 0..6u8, 0..6u8, 0..6u8, prop::bool::weighted(0.2)).prop_map(
+    (0..15u8, 0..3usize, 0..5u8, 0..6u8, 0..6u8, 0..6u8, prop::bool::weighted(0.2)).prop_map(
         |(kind, place, name, look, detail, broken, remove)| Edit {
             kind,
             place,
@@ -56,6 +56,9 @@ impl Edit {
             3..=7 => self.key(place),
             8 => self.breaking(|spec| policy(place, &format!("l{}", self.name % 2), spec), self.policy()),
             9 | 10 => self.secret(place),
+            11..=13 => {
+                self.breaking(|spec| chain(place, &format!("c{}", self.name % 3), spec), self.chain(place))
+            }
             _ => {
                 let labels = [
                     json!({}),
@@ -107,13 +110,39 @@ impl Edit {
         })
     }
 
+    fn chain(&self, place: &str) -> Value {
+        let models = [
+            json!(["simulated-a"]),
+            json!(["simulated-a*", "fast"]),
+            json!(["simulated-*", "p1/simulated-a"]),
+            json!(["fast", "simulated-x"]),
+            json!(["nothing"]),
+            json!(["simulated-b", "simulated-*"]),
+        ];
+        let target = |n: u8, namespace: &str, model: &str| {
+            json!({
+                "name": format!("t{n}"), "model": model, "priority": n % 2,
+                "providerRef": { "name": format!("p{}", n % 3), "namespace": namespace },
+            })
+        };
+        let there = PLACES[usize::from(self.detail) % 3];
+        json!({
+            "models": models[usize::from(self.look)],
+            "strategy": "RoundRobin",
+            "targets": [
+                target(self.detail, there, "simulated-a"),
+                target(self.detail + 1, place, "simulated-x"),
+            ],
+        })
+    }
+
     fn key(&self, place: &str) -> Object {
         let models = [
             json!([]),
             json!(["*"]),
             json!(["simulated-a"]),
             json!(["simulated-c*", "p1/*"]),
-            json!(["nothing"]),
+            json!(["fast", "nothing"]),
         ];
         let mut spec = json!({ "models": models[usize::from(self.look) % 5], "owner": { "team": "red" } });
         match self.detail {
@@ -223,4 +252,22 @@ fn the_edits_reach_what_they_should() {
     assert_eq!(compiled.snapshot.providers.len(), 2);
     assert!(compiled.snapshot.names.resolve("team-a", "simulated-a").is_none(), "a clash");
     assert!(compiled.snapshot.keys_by_name.get(&name("team-a", "k1")).is_some());
+}
+
+/// The same for chains.
+#[test]
+fn the_edits_reach_chains() {
+    let edit =
+        |kind, look, detail, name| Edit { kind, place: 1, name, look, detail, broken: 3, remove: false };
+    let objects =
+        [edit(0, 0, 4, 0), edit(0, 0, 4, 1), edit(11, 0, 1, 0), edit(11, 1, 1, 1), edit(11, 1, 1, 2)];
+    let compiled = declare::world(objects.iter().map(Edit::object));
+    assert_eq!(compiled.snapshot.chains.len(), 3);
+    let owner = |n| compiled.snapshot.names.resolve("team-a", n).map(|m| m.owner().to_string());
+    assert_eq!(
+        owner("simulated-a"),
+        Some("team-a/c0".to_owned()),
+        "an exact name goes before models that clash"
+    );
+    assert_eq!(owner("fast"), None, "a clash of chains");
 }

@@ -8,9 +8,9 @@ use declare::{key, name, namespace, provider, said, simulated, world};
 use serde_json::json;
 use smartflow_compile::{Change, Compiled, Compiler, Kind, Reason, Settings};
 
-/// Which provider serves `model` to keys of `place`.
+/// Which object offers `model` to keys of `place`.
 fn serves(compiled: &Compiled, place: &str, model: &str) -> Option<String> {
-    compiled.snapshot.names.resolve(place, model).map(|t| t.provider.name.to_string())
+    compiled.snapshot.names.resolve(place, model).map(|m| m.owner().to_string())
 }
 
 fn some(text: &str) -> Option<String> {

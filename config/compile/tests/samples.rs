@@ -121,6 +121,19 @@ fn team() {
 }
 
 #[test]
+fn failover() {
+    let compiled = sound("failover");
+    let names = &compiled.snapshot.names;
+    for (written, chain) in
+        [("chat", "default/chat"), ("gpt-5", "default/chat"), ("canary", "default/canary")]
+    {
+        assert_eq!(names.resolve("default", written).map(|m| m.owner().to_string()).as_deref(), Some(chain));
+    }
+    let (_, app) = compiled.snapshot.keys.iter().next().unwrap();
+    assert!(app.models.allows("chat") && !app.models.allows("first/simulated-chat"));
+}
+
+#[test]
 fn broken() {
     let (world, compiled) = golden("broken");
     let left: Vec<String> = compiled.snapshot.keys.iter().map(|(_, k)| k.name.name.to_string()).collect();

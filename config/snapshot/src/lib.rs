@@ -2,8 +2,9 @@
 //!
 //! `smartflow-compile` is the only maker of a [`Snapshot`]; the gateway only reads it. Nothing here knows
 //! Kubernetes, waits, or opens a file. What a call needs is one look-up away: a token hash leads to a [`Key`], a
-//! model name written by the caller leads through [`Names`] to a [`Target`].
+//! model name written by the caller leads through [`Names`] to a [`Target`], or to a [`Chain`] of them.
 
+mod chain;
 mod hash;
 mod key;
 mod limit;
@@ -15,12 +16,13 @@ mod provider;
 mod secret;
 mod shards;
 
+pub use chain::{Chain, ChainTarget, FaultClass, Retry, Strategy};
 pub use hash::{ContentHash, TokenHash};
 pub use key::{Grant, Grants, Key, Owner};
 pub use limit::{Budget, Limits, Period, WhenShort};
 pub use money::{LongContext, NanoUsd, PicoUsd, Price};
 pub use name::ObjectName;
-pub use names::{Names, Offered, Target};
+pub use names::{Meaning, Names, Offered, Target};
 pub use policy::{Access, BudgetPer, Effect, Enforcement, Policy, PolicyBudget, PolicyLimits, Targets};
 pub use provider::{Auth, Model, Namespaces, Protocol, Provider, Simulation, Timeouts};
 pub use secret::Secret;
@@ -41,6 +43,8 @@ pub struct Snapshot {
     pub keys_by_name: Shards<ObjectName, Arc<Key>>,
     /// Providers by name.
     pub providers: Arc<BTreeMap<ObjectName, Arc<Provider>>>,
+    /// Chains by name.
+    pub chains: Arc<BTreeMap<ObjectName, Arc<Chain>>>,
     /// Which model name leads where, for each namespace.
     pub names: Arc<Names>,
     /// All policies, in name order; every one that matches a call applies.

@@ -8,7 +8,7 @@ use crate::identity::{Caller, virtual_key};
 use crate::worker::Worker;
 use http::Response;
 use smartflow_dialect::openai::{ModelEntry, model_body, models_body};
-use smartflow_snapshot::Target;
+use smartflow_snapshot::Meaning;
 use std::rc::Rc;
 
 fn caller(
@@ -22,9 +22,9 @@ fn caller(
     Ok((live, caller))
 }
 
-fn entry<'a>(name: &'a str, target: &'a Target) -> ModelEntry<'a> {
+fn entry<'a>(name: &'a str, meaning: &Meaning<'a>) -> ModelEntry<'a> {
     // No time is known for a model; OpenAI's clients want a number.
-    ModelEntry { id: name, created: 0, owned_by: &target.provider.name.name }
+    ModelEntry { id: name, created: 0, owned_by: &meaning.owner().name }
 }
 
 /// All models that this key may name.
@@ -37,7 +37,7 @@ pub fn all(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
     let visible = live.snapshot.names.visible(&key.name.namespace);
     // `provider/model` names are valid but only noise in a list that has the short name.
     let mine = visible.iter().filter(|(name, _)| !name.contains('/') && key.models.allows(name));
-    let entries: Vec<_> = mine.map(|(name, target)| entry(name, target)).collect();
+    let entries: Vec<_> = mine.map(|(name, meaning)| entry(name, meaning)).collect();
     Ok(respond(200, models_body(entries)))
 }
 
@@ -49,7 +49,7 @@ pub fn one(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
     let (live, caller) = caller(call, worker)?;
     let name = call.head.uri.path().strip_prefix("/v1/models/").unwrap_or_default();
     let granted = caller.key.models.allows(name);
-    let target = live.snapshot.names.resolve(&caller.key.name.namespace, name).filter(|_| granted);
-    let target = target.ok_or_else(|| Fault::ModelNotFound { model: name.to_owned() })?;
-    Ok(respond(200, model_body(entry(name, target))))
+    let meaning = live.snapshot.names.resolve(&caller.key.name.namespace, name).filter(|_| granted);
+    let meaning = meaning.ok_or_else(|| Fault::ModelNotFound { model: name.to_owned() })?;
+    Ok(respond(200, model_body(entry(name, &meaning))))
 }

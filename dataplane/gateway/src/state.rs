@@ -93,10 +93,11 @@ pub fn resources(shared: &Shared, wanted: impl Fn(&str, &str, &str) -> bool) -> 
 fn serving(world: &World) -> Vec<(Kind, ObjectName)> {
     let snapshot = &world.snapshot;
     let providers = snapshot.providers.keys().map(|n| (Kind::LLMProvider, n.clone()));
+    let chains = snapshot.chains.keys().map(|n| (Kind::FallbackChain, n.clone()));
     let policies = snapshot.policies.iter().map(|p| (Kind::Policy, p.name.clone()));
     let mut keys: Vec<_> = snapshot.keys_by_name.iter().map(|(n, _)| n.clone()).collect();
     keys.sort();
-    providers.chain(policies).chain(keys.into_iter().map(|n| (Kind::VirtualKey, n))).collect()
+    providers.chain(chains).chain(policies).chain(keys.into_iter().map(|n| (Kind::VirtualKey, n))).collect()
 }
 
 fn item(report: &Report, file: Option<&str>) -> Value {

@@ -1,5 +1,6 @@
 //! Objects to entries of a snapshot, recomputing only what a change touches.
 
+mod chains;
 mod grants;
 mod keys;
 mod name_index;
@@ -60,6 +61,7 @@ pub struct Compiler {
     namespaces: namespaces::Namespaces,
     secrets: secrets::Secrets,
     providers: providers::Providers,
+    chains: chains::Chains,
     names: name_index::NameIndex,
     keys: keys::Keys,
     grants: grants::Groups,
@@ -69,18 +71,23 @@ pub struct Compiler {
 
 /// A provider as it was and as it is.
 type Offer = (Option<Arc<Provider>>, Option<Arc<Provider>>);
+/// A chain as it was and as it is.
+type Claim = (Option<chains::Claimant>, Option<chains::Claimant>);
 
 /// What is to be computed anew.
 #[derive(Debug, Default)]
 struct Dirty {
     secrets: BTreeSet<ObjectName>,
     providers: BTreeSet<ObjectName>,
+    chains: BTreeSet<ObjectName>,
     keys: BTreeSet<ObjectName>,
     policies: bool,
     /// Namespaces came, went, or changed their labels.
     namespaces: bool,
     /// Providers that changed.
     offers: Vec<Offer>,
+    /// Chains that changed.
+    claims: Vec<Claim>,
     /// Whose report may differ.
     reports: BTreeSet<ObjectRef>,
 }
@@ -107,6 +114,7 @@ impl Compiler {
             namespaces: namespaces::Namespaces::default(),
             secrets: secrets::Secrets::default(),
             providers: providers::Providers::default(),
+            chains: chains::Chains::default(),
             names: name_index::NameIndex::default(),
             keys: keys::Keys::default(),
             grants: grants::Groups::default(),
@@ -139,6 +147,7 @@ impl Compiler {
             }
         }
         self.resolve_providers(&mut dirty);
+        self.resolve_chains(&mut dirty);
         self.resolve_names(&mut dirty);
         self.resolve_keys(&mut dirty);
         self.resolve_policies(&mut dirty);
@@ -157,6 +166,7 @@ impl Compiler {
     pub fn report(&self, id: &ObjectRef) -> Option<Report> {
         let (serving, findings) = match id.kind {
             Kind::LLMProvider => self.provider_report(&id.name)?,
+            Kind::FallbackChain => self.chain_report(&id.name)?,
             Kind::VirtualKey => self.key_report(&id.name)?,
             Kind::Policy => self.policies.report(&id.name)?,
             Kind::Secret => (Serving::Current, self.secrets.report(&id.name)?),
@@ -171,6 +181,7 @@ impl Compiler {
         self.providers
             .names()
             .map(of(Kind::LLMProvider))
+            .chain(self.chains.names().map(of(Kind::FallbackChain)))
             .chain(self.key_names().map(of(Kind::VirtualKey)))
             .chain(self.policies.names().map(of(Kind::Policy)))
             .chain(self.secrets.names().map(of(Kind::Secret)))
@@ -191,6 +202,7 @@ impl Compiler {
                 self.providers.set(&id.name, draft, last_good, findings);
                 dirty.providers.insert(id.name);
             }
+            Body::Chain(draft) => self.set_chain(&id.name, draft, last_good, findings, dirty),
             Body::Key { draft, generated, .. } => {
                 let draft = draft.map(|draft| with_token(*draft, generated));
                 self.use_secrets(&id, draft.iter().filter_map(|d| d.token.secret()));
@@ -223,6 +235,7 @@ impl Compiler {
                 self.providers.withdraw(&id.name);
                 dirty.providers.insert(id.name.clone());
             }
+            Kind::FallbackChain => self.withdraw_chain(&id.name, dirty),
             Kind::VirtualKey => {
                 self.remove_key(&id.name, dirty);
                 dirty.keys.insert(id.name.clone());
@@ -242,6 +255,7 @@ impl Compiler {
     fn contains(&self, id: &ObjectRef) -> bool {
         match id.kind {
             Kind::LLMProvider => self.providers.get(&id.name).is_some(),
+            Kind::FallbackChain => self.chains.contains(&id.name),
             Kind::VirtualKey => self.has_key(&id.name),
             Kind::Policy => self.policies.contains(&id.name),
             Kind::Secret => self.secrets.report(&id.name).is_some(),

@@ -84,7 +84,7 @@ impl Compiler {
                 match user.kind {
                     Kind::LLMProvider => dirty.providers.insert(user.name.clone()),
                     Kind::VirtualKey => dirty.keys.insert(user.name.clone()),
-                    Kind::Policy | Kind::Secret | Kind::Namespace => false,
+                    Kind::FallbackChain | Kind::Policy | Kind::Secret | Kind::Namespace => false,
                 };
             }
         }

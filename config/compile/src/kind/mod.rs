@@ -1,6 +1,7 @@
 //! What each kind says by itself, before anything is looked up: one file per kind. A draft is what is left when the
 //! spec alone is sound; the compiler adds what it refers to.
 
+pub(crate) mod chain;
 pub(crate) mod namespace;
 pub(crate) mod policy;
 pub(crate) mod provider;

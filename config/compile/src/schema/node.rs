@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn no_keyword_of_the_kinds_is_ignored() {
         let definitions = smartflow_crds::all().unwrap();
-        assert_eq!(definitions.len(), 3);
+        assert_eq!(definitions.len(), 4);
         for definition in definitions {
             let value = serde_json::to_value(&definition).unwrap();
             walk(value.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap(), "spec");

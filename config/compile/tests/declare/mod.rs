@@ -22,6 +22,10 @@ pub(crate) fn provider(namespace: &str, name: &str, spec: Value) -> Object {
     object(Kind::LLMProvider, namespace, name, spec)
 }
 
+pub(crate) fn chain(namespace: &str, name: &str, spec: Value) -> Object {
+    object(Kind::FallbackChain, namespace, name, spec)
+}
+
 /// A key; one without a token of its own gets one that is made from its name.
 pub(crate) fn key(namespace: &str, name: &str, spec: Value) -> Object {
     let token = smartflow_snapshot::TokenHash::of(format!("{namespace}/{name}").as_bytes());

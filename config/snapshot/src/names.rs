@@ -84,10 +84,10 @@ pub enum Meaning<'a> {
     Chain(&'a Arc<Chain>),
 }
 
-impl Meaning<'_> {
+impl<'a> Meaning<'a> {
     /// The object that offers the name.
     #[must_use]
-    pub fn owner(&self) -> &ObjectName {
+    pub fn owner(&self) -> &'a ObjectName {
         match self {
             Self::Model(target) => &target.provider.name,
             Self::Chain(chain) => &chain.name,

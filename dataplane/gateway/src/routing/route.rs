@@ -10,7 +10,7 @@ use crate::upstream::pool::Pool;
 use crate::worker::Worker;
 use http::HeaderValue;
 use jiff::Timestamp;
-use smartflow_snapshot::{Model, Provider};
+use smartflow_snapshot::{Meaning, Model, Provider};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -50,7 +50,14 @@ impl Route {
         if !key.models.allows(written) {
             return Err(absent());
         }
-        let target = live.snapshot.names.resolve(&key.name.namespace, written).ok_or_else(absent)?;
+        let namespace = &key.name.namespace;
+        let target = match live.snapshot.names.resolve(namespace, written).ok_or_else(absent)? {
+            Meaning::Model(target) => target,
+            Meaning::Chain(chain) => {
+                let mut mine = chain.targets.iter().filter(|t| t.serves(&chain.name.namespace, namespace));
+                &mine.next().ok_or_else(absent)?.target
+            }
+        };
         let upstream = live.upstreams.get(&target.provider.name).ok_or_else(absent)?;
         let (provider, model) = (target.provider.clone(), target.model.clone());
         let restrictions = restrictions(&live.snapshot.policies, key, written, &provider, &model);

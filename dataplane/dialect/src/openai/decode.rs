@@ -6,6 +6,8 @@ mod part;
 mod reply;
 mod request;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod thinking;
 mod tool;
 

@@ -1,7 +1,7 @@
 //! What an answer used, in the terms that all dialects share.
 
 /// Tokens of one answer. Parts are contained in their sums: `input` includes `cached_input`, `cache_write` and
-/// `audio_input`; `cache_write` includes `cache_write_hour`; `output` includes `reasoning` and `audio_output`; `cache_write` includes `cache_write_1h`.
+/// `audio_input`; `cache_write` includes `cache_write_hour`; `output` includes `reasoning` and `audio_output`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Usage {
     /// All prompt tokens.
@@ -10,8 +10,6 @@ pub struct Usage {
     pub cached_input: u64,
     /// Of these, written to the vendor's cache.
     pub cache_write: u64,
-    /// Of `cache_write`, to be kept for an hour; the rest is kept for minutes.
-    pub cache_write_1h: u64,
     /// Of these, written to be kept for an hour, which is dearer (Anthropic).
     pub cache_write_hour: u64,
     /// Of these, audio.

@@ -303,7 +303,7 @@ fn replies() {
         input: 180,
         cached_input: 100,
         cache_write: 70,
-        cache_write_1h: 20,
+        cache_write_hour: 20,
         output: 30,
         reasoning: 12,
         web_searches: 2,

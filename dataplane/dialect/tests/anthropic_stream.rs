@@ -211,7 +211,7 @@ fn what_we_write_is_read_as_a_stream() {
         input: 25,
         cached_input: 4,
         cache_write: 6,
-        cache_write_1h: 5,
+        cache_write_hour: 5,
         output: 3,
         reasoning: 2,
         web_searches: 1,

@@ -54,7 +54,7 @@ impl Meter {
             input: counts.fresh.saturating_add(counts.cache_read).saturating_add(cache_write),
             cached_input: counts.cache_read,
             cache_write,
-            cache_write_1h: counts.hour.min(cache_write),
+            cache_write_hour: counts.hour.min(cache_write),
             output: counts.output,
             reasoning: counts.thinking.min(counts.output),
             web_searches: counts.searches,
@@ -163,7 +163,7 @@ impl Counts {
 pub(super) fn push_usage(out: &mut Vec<u8>, usage: &Usage) {
     let cache_write = usage.cache_write.min(usage.input);
     let cached = usage.cached_input.min(usage.input - cache_write);
-    let hour = usage.cache_write_1h.min(cache_write);
+    let hour = usage.cache_write_hour.min(cache_write);
     let mut member = |name: &str, count: u64| {
         out.extend_from_slice(name.as_bytes());
         push_number(out, count);

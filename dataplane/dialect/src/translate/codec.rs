@@ -2,10 +2,9 @@
 
 use super::{Garbled, Memory, StreamFault, TargetFacts};
 use crate::chat::{Chat, Delta, Losses, Reply};
-use crate::openai as anthropic; // until B commits its codec
 use crate::openai::{BadRequest, ScanLimits};
 use crate::sse::Event;
-use crate::{Dialect, openai};
+use crate::{Dialect, anthropic, openai};
 
 impl Dialect {
     pub(super) fn decode_request<'a>(

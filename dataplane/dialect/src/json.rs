@@ -15,7 +15,7 @@ mod text;
 mod write;
 
 pub(crate) use cursor::{Cursor, Kind};
-pub(crate) use object::{List, Object, push_array};
+pub(crate) use object::{List, Object, nearly, push_array};
 pub(crate) use patch::Patch;
 pub(crate) use string::Str;
 pub use text::{Span, Text};

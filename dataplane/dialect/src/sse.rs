@@ -79,6 +79,8 @@ pub(crate) struct Event<'a> {
     pub(crate) name: &'a [u8],
     /// Its data lines, joined; `None` when it has none (comments, keep-alives).
     pub(crate) data: Option<Cow<'a, [u8]>>,
+    /// It has a line that no vendor writes: neither a known field nor a comment. Something was garbled on the way.
+    pub(crate) stray: bool,
 }
 
 /// Takes an event apart. A byte order mark before the first field is passed over.
@@ -86,7 +88,7 @@ pub(crate) struct Event<'a> {
 pub(crate) fn event(bytes: &[u8]) -> Event<'_> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Some(data) = one_data_line(bytes) {
-        return Event { name: b"", data: Some(Cow::Borrowed(data)) };
+        return Event { name: b"", data: Some(Cow::Borrowed(data)), stray: false };
     }
     if let Some(rest) = bytes.strip_prefix(b"event:")
         && let Some(end) = memchr(b'\n', rest)
@@ -94,7 +96,7 @@ pub(crate) fn event(bytes: &[u8]) -> Event<'_> {
     {
         let name = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
         if memchr(b'\r', name).is_none() {
-            return Event { name: without_space(name), data: Some(Cow::Borrowed(data)) };
+            return Event { name: without_space(name), data: Some(Cow::Borrowed(data)), stray: false };
         }
     }
     lines(bytes)
@@ -110,7 +112,7 @@ fn one_data_line(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 fn lines(bytes: &[u8]) -> Event<'_> {
-    let mut event = Event { name: b"", data: None };
+    let mut event = Event { name: b"", data: None, stray: false };
     for line in bytes.split(|byte| matches!(byte, b'\n' | b'\r')) {
         let (field, value) = match memchr(b':', line) {
             Some(colon) => (&line[..colon], without_space(&line[colon + 1..])),
@@ -126,7 +128,8 @@ fn lines(bytes: &[u8]) -> Event<'_> {
                     data.extend_from_slice(value);
                 }
             },
-            _ => {}
+            b"" | b"id" | b"retry" => {}
+            _ => event.stray = true,
         }
     }
     event
@@ -184,9 +187,13 @@ mod tests {
             "event: error\rdata: x\r\r",
             "data: x\nevent: error\n\n",
         ] {
-            assert_eq!(of(text), Event { name: b"error", data: Some(b"x".into()) }, "{text:?}");
+            assert_eq!(of(text), Event { name: b"error", data: Some(b"x".into()), stray: false }, "{text:?}");
         }
         assert_eq!(of("data\n\n").data.as_deref(), Some(&b""[..]));
+        for text in ["eata: {}\n\n", "data; {}\n\n", "event: a\nd: {}\n\n", "data: {}\n\u{b}data: {}\n\n"] {
+            assert!(of(text).stray, "{text:?}");
+        }
+        assert!(!of("\u{feff}: a\r\nid: 1\r\nretry: 2\r\nevent: e\r\ndata: {}\r\n\r\n").stray);
         assert_eq!(rest_of_line(b"ab\r\ncd"), 4);
         assert_eq!(rest_of_line(b"ab"), 2);
         assert_eq!(

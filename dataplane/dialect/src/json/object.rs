@@ -33,6 +33,15 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// Passes the value of a member that nobody knows. One that differs from a known one in a single byte was garbled
+    /// on the way: what it says must not be lost silently.
+    pub(crate) fn skip_unknown(&mut self, name: &str, known: &[&str]) -> Result<(), JsonFault> {
+        if known.iter().any(|known| nearly(name, known)) {
+            return Err(JsonFault::Syntax { at: self.at(), expected: "a member that is spelt right" });
+        }
+        self.skip().map(|_| ())
+    }
+
     /// The text of the string that [`Cursor::peek`] announced; borrowed unless it has escapes.
     pub(crate) fn text(&mut self) -> Result<std::borrow::Cow<'a, str>, JsonFault> {
         let string = self.string()?;
@@ -44,6 +53,11 @@ impl<'a> Cursor<'a> {
         let span = self.skip()?;
         std::str::from_utf8(span.of(self.bytes())).map_err(|_| JsonFault::NotUtf8 { at: span.start })
     }
+}
+
+/// True when the two differ in exactly one byte.
+pub(crate) fn nearly(word: &str, known: &str) -> bool {
+    word.len() == known.len() && word.bytes().zip(known.bytes()).filter(|(a, b)| a != b).count() == 1
 }
 
 /// An object being written. Whoever opens it must close it.

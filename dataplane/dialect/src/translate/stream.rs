@@ -59,6 +59,10 @@ impl Judge for Passage<'_> {
 
     fn judge(&mut self, bytes: &[u8]) -> Result<Verdict, StreamFault> {
         let event = event(bytes);
+        if event.stray || (event.data.is_none() && !event.name.is_empty()) {
+            self.state.failed = true;
+            return Err(StreamFault::Shape { why: "an event has a line that is no field" });
+        }
         self.state.events += u64::from(event.data.is_some());
         let State { reader, writer, memory, pass, done, .. } = &mut *self.state;
         let out = &mut *self.out;

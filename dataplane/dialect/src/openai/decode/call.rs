@@ -32,9 +32,7 @@ impl<'a> Call<'a> {
                 ("type", Kind::String) => word = Some(cursor.text()?),
                 ("function", Kind::Object) => call.function(cursor)?,
                 ("cache_control", Kind::Object) => call.cache = cache_mark(cursor)?,
-                _ => {
-                    cursor.skip()?;
-                }
+                _ => cursor.skip_unknown(name, &["index", "id", "function"])?,
             }
             Ok::<_, JsonFault>(())
         })?;
@@ -52,9 +50,7 @@ impl<'a> Call<'a> {
                 ("name", Kind::String) => self.name = Some(cursor.text()?).filter(|name| !name.is_empty()),
                 ("arguments", Kind::String) => self.arguments = Some(cursor.text()?),
                 ("arguments", Kind::Object) => self.arguments = Some(Cow::Borrowed(cursor.raw()?)),
-                _ => {
-                    cursor.skip()?;
-                }
+                _ => cursor.skip_unknown(name, &["name", "arguments"])?,
             }
             Ok(())
         })

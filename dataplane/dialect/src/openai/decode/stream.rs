@@ -7,7 +7,7 @@ use super::reply::{settled, stop_reason};
 use super::thinking::Thought;
 use crate::Usage;
 use crate::chat::{Delta, Part, StopReason};
-use crate::json::{Cursor, JsonFault, Kind};
+use crate::json::{Cursor, JsonFault, Kind, nearly};
 use crate::openai::UpstreamError;
 use crate::sse::Event;
 use crate::translate::StreamFault;
@@ -16,6 +16,19 @@ use std::borrow::Cow;
 /// Most calls of one answer, and most bytes held back for those that cannot be told yet.
 const MOST_CALLS: usize = 1024;
 const MOST_HELD: usize = 1 << 20;
+
+/// Members of which none may be lost: chunk, choice, delta.
+const CHUNK: [&str; 3] = ["choices", "usage", "error"];
+const CHOICE: [&str; 3] = ["index", "delta", "finish_reason"];
+const DELTA: [&str; 7] = [
+    "content",
+    "refusal",
+    "tool_calls",
+    "function_call",
+    "reasoning_content",
+    "reasoning",
+    "thinking_blocks",
+];
 
 /// Reads a stream of `chat.completion.chunk`s. Only the first choice is read: no more was asked for.
 #[derive(Default)]
@@ -243,9 +256,7 @@ impl<'a> Chunk<'a> {
                 ("error", Kind::Object | Kind::String) => {
                     chunk.error = Some(from_value(cursor.raw()?.as_bytes()));
                 }
-                _ => {
-                    cursor.skip()?;
-                }
+                _ => cursor.skip_unknown(name, &CHUNK)?,
             }
             Ok::<_, StreamFault>(())
         })?;
@@ -267,26 +278,25 @@ impl<'a> Chunk<'a> {
                 match (name, kind) {
                     ("index", Kind::Number) => index = cursor.raw()?.parse().unwrap_or(0),
                     ("delta" | "message", Kind::Object) => choice.delta(cursor)?,
-                    ("finish_reason", Kind::String) => choice.reason = Some(stop_reason(&cursor.text()?)),
+                    ("finish_reason", Kind::String) => choice.reason = Some(reason(cursor)?),
                     ("stop_reason", Kind::String) => choice.sequence = Some(cursor.text()?),
-                    _ => {
-                        cursor.skip()?;
-                    }
+                    _ => cursor.skip_unknown(name, &CHOICE)?,
                 }
                 Ok::<_, JsonFault>(())
             })?;
-            if index == 0 {
-                let head = std::mem::take(self);
-                *self = Self {
-                    id: head.id,
-                    model: head.model,
-                    created: head.created,
-                    usage: head.usage,
-                    error: head.error,
-                    choice: true,
-                    ..choice
-                };
+            if index != 0 {
+                return Err(StreamFault::Shape { why: "an answer more than was asked for" });
             }
+            let head = std::mem::take(self);
+            *self = Self {
+                id: head.id,
+                model: head.model,
+                created: head.created,
+                usage: head.usage,
+                error: head.error,
+                choice: true,
+                ..choice
+            };
             Ok(())
         })
     }
@@ -310,9 +320,7 @@ impl<'a> Chunk<'a> {
                     self.calls.push(call);
                 }
                 _ if self.thought.member(cursor, name, kind)? => {}
-                _ => {
-                    cursor.skip()?;
-                }
+                _ => cursor.skip_unknown(name, &DELTA)?,
             }
             Ok(())
         })
@@ -333,4 +341,14 @@ impl<'a> Chunk<'a> {
             Ok(())
         })
     }
+}
+
+/// A reason that is nearly a known one was garbled on the way.
+fn reason(cursor: &mut Cursor<'_>) -> Result<StopReason, JsonFault> {
+    const KNOWN: [&str; 5] = ["stop", "length", "tool_calls", "function_call", "content_filter"];
+    let word = cursor.text()?;
+    if KNOWN.iter().any(|known| nearly(&word, known)) {
+        return Err(JsonFault::Syntax { at: cursor.at(), expected: "a reason that is spelt right" });
+    }
+    Ok(stop_reason(&word))
 }

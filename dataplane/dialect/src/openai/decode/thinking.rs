@@ -144,9 +144,7 @@ fn block<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Part<'a>>, JsonFault> {
             ("thinking", Kind::String) => text = Some(cursor.text()?),
             ("signature", Kind::String) => signature = Some(cursor.text()?).filter(|text| !text.is_empty()),
             ("data", Kind::String) => data = Some(cursor.text()?),
-            _ => {
-                cursor.skip()?;
-            }
+            _ => cursor.skip_unknown(name, &["thinking", "signature", "data"])?,
         }
         Ok::<_, JsonFault>(())
     })?;

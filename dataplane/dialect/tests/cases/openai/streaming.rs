@@ -85,7 +85,7 @@ fn case_040_041_045_role_first_one_head_one_reason() {
         json!("[DONE]"),
     ];
     assert_eq!(got.data(), expected);
-    let end = got.end.unwrap();
+    let end = got.end.clone().unwrap();
     assert_eq!((end.complete, end.finish), (true, Some(FinishReason::Stop)));
     assert_eq!(end.usage, Some(Usage { input: 25, output: 15, ..Usage::default() }));
     assert_eq!(got.content_bytes, "Hé\nllo 😀".len() as u64);
@@ -124,7 +124,7 @@ fn case_042_043_calls_of_tools_as_they_come() {
         ]
     );
     assert_eq!(got.data()[7..], [finishes("tool_calls"), json!("[DONE]")]);
-    assert_eq!(got.end.unwrap().finish, Some(FinishReason::ToolCalls));
+    assert_eq!(got.end.clone().unwrap().finish, Some(FinishReason::ToolCalls));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn case_044_usage_comes_last_and_only_when_asked_for() {
     assert!(chunks.iter().all(|chunk| chunk.get("usage") == Some(&Value::Null)), "{data:?}");
     let got = case().stream(streaming(json!({})), &vendor(&hello(), "end_turn"));
     assert!(got.data().iter().all(|chunk| chunk.get("usage").is_none()));
-    assert_eq!(got.end.unwrap().usage.unwrap().output, 15);
+    assert_eq!(got.end.clone().unwrap().usage.unwrap().output, 15);
 }
 
 #[test]
@@ -195,13 +195,13 @@ fn case_046_a_stream_that_breaks_off_is_no_success() {
     let delta_at = whole.find("event: message_delta").unwrap();
     let got = case().stream(streaming(json!({})), &whole[..delta_at]);
     assert!(!got.data().iter().any(|data| data == "[DONE]"));
-    let end = got.end.unwrap();
+    let end = got.end.clone().unwrap();
     assert!(!end.complete && end.finish.is_none());
     // The reason was told, only the close is missing: that is whole.
     let stop_at = whole.find("event: message_stop").unwrap();
     let got = case().stream(streaming(json!({})), &whole[..stop_at]);
     assert_eq!(got.data().last().unwrap(), "[DONE]");
-    assert!(got.end.unwrap().complete);
+    assert!(got.end.clone().unwrap().complete);
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn case_057_cumulative_counts_are_not_summed() {
     events.push(usage(9, json!("end_turn")));
     events.push(json!({"type": "message_stop"}));
     let got = case().stream(streaming(json!({})), &anthropic_events(&events));
-    assert_eq!(got.end.unwrap().usage, Some(Usage { input: 25, output: 9, ..Usage::default() }));
+    assert_eq!(got.end.clone().unwrap().usage, Some(Usage { input: 25, output: 9, ..Usage::default() }));
     assert_eq!(got.data().iter().filter(|data| data["choices"][0]["finish_reason"] == "stop").count(), 1);
 }
 
@@ -309,7 +309,7 @@ fn case_061_the_form_of_an_answer_comes_as_text() {
             json!({"content": "1}"})
         ]
     );
-    assert_eq!(got.end.unwrap().finish, Some(FinishReason::Stop));
+    assert_eq!(got.end.clone().unwrap().finish, Some(FinishReason::Stop));
 }
 
 #[test]

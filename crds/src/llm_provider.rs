@@ -1,7 +1,7 @@
 //! LLMProvider: where models are, how to authenticate, what they cost.
 
 use crate::condition::unobserved;
-use crate::{Access, Auth, Condition, Header, Model, Network, Simulation, Timeouts, Tls};
+use crate::{Access, Auth, Condition, Endpoint, Header, Model, Network, Queue, Simulation, Timeouts, Tls};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,12 @@ use serde::{Deserialize, Serialize};
 #[x_kube(
     validation = Rule::new("self.provider != 'simulated' || !has(self.baseURL)")
         .message("provider simulated answers in process: remove baseURL").reason(Reason::FieldValueForbidden).field_path(".baseURL"),
+    validation = Rule::new("!has(self.baseURL) || !has(self.endpoints)")
+        .message("baseURL and endpoints say the same thing: remove baseURL").reason(Reason::FieldValueForbidden).field_path(".baseURL"),
+    validation = Rule::new("self.provider != 'simulated' || !has(self.endpoints)")
+        .message("provider simulated answers in process: remove endpoints").reason(Reason::FieldValueForbidden).field_path(".endpoints"),
+    validation = Rule::new("has(self.maxConcurrency) || !has(self.queue)")
+        .message("nobody waits without a bound: set maxConcurrency, or remove queue").reason(Reason::FieldValueForbidden).field_path(".queue"),
     validation = Rule::new("self.provider == 'simulated' || !has(self.simulation)")
         .message("simulation is only for provider simulated: remove it, or set provider: simulated").reason(Reason::FieldValueForbidden).field_path(".simulation")
 )]
@@ -44,6 +50,19 @@ pub struct LLMProviderSpec {
     #[serde(rename = "baseURL", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://"))]
     pub base_url: Option<String>,
+    /// Where the API is, in several places: calls are shared out by weight, and one that cannot be connected to is left alone for a
+    /// few seconds while the others take its calls. Instead of `baseURL`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["url".into()]))]
+    pub endpoints: Vec<Endpoint>,
+    /// Most calls in flight at once, over all its models, in one gateway; the others wait in `queue`. Default: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_concurrency: Option<i32>,
+    /// Calls that wait until there is room; only with `maxConcurrency`. Default: 100 of them, each for at most 10s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
     /// How calls are authenticated. May be left out only where the catalog says that the provider asks for no credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,

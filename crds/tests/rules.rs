@@ -20,6 +20,7 @@ struct Pair {
 
 fn pairs() -> Vec<Pair> {
     let mut pairs = pairs_of_chains();
+    pairs.extend(pairs_of_providers());
     pairs.extend(pairs_of_others());
     pairs
 }
@@ -37,16 +38,40 @@ fn pairs_of_chains() -> Vec<Pair> {
     }]
 }
 
-fn pairs_of_others() -> Vec<Pair> {
+fn pairs_of_providers() -> Vec<Pair> {
+    let endpoints = json!([{ "url": "https://eu.example.com/v1" }]);
     let provider = |rest: Value| merged(json!({ "provider": "openai" }), rest);
     let simulated = |rest: Value| merged(json!({ "provider": "simulated" }), rest);
     let key = json!({ "secretRef": { "name": "openai", "key": "key" } });
-    let shared = |limits: Value| json!({ "limits": limits });
     vec![
         Pair {
             kind: "LLMProvider",
             node: "spec",
-            about: "has(self.baseURL)",
+            about: "!has(self.baseURL) || !has(self.endpoints)",
+            good: provider(json!({ "endpoints": endpoints })),
+            bad: provider(json!({ "baseURL": "https://example.com/v1", "endpoints": endpoints })),
+            reported: "spec.baseURL",
+        },
+        Pair {
+            kind: "LLMProvider",
+            node: "spec",
+            about: "'simulated' || !has(self.endpoints)",
+            good: provider(json!({ "endpoints": endpoints })),
+            bad: simulated(json!({ "endpoints": endpoints })),
+            reported: "spec.endpoints",
+        },
+        Pair {
+            kind: "LLMProvider",
+            node: "spec",
+            about: "has(self.maxConcurrency)",
+            good: provider(json!({ "maxConcurrency": 4, "queue": { "length": 0 } })),
+            bad: provider(json!({ "queue": { "length": 0 } })),
+            reported: "spec.queue",
+        },
+        Pair {
+            kind: "LLMProvider",
+            node: "spec",
+            about: "'simulated' || !has(self.baseURL)",
             good: provider(json!({ "baseURL": "https://example.com/v1" })),
             bad: simulated(json!({ "baseURL": "https://example.com/v1" })),
             reported: "spec.baseURL",
@@ -77,6 +102,12 @@ fn pairs_of_others() -> Vec<Pair> {
                 "from": "All", "selector": { "matchLabels": { "team": "a" } } } } })),
             reported: "spec.access.namespaces.selector",
         },
+    ]
+}
+
+fn pairs_of_others() -> Vec<Pair> {
+    let shared = |limits: Value| json!({ "limits": limits });
+    vec![
         Pair {
             kind: "VirtualKey",
             node: "spec",

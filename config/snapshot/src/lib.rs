@@ -24,7 +24,9 @@ pub use money::{LongContext, NanoUsd, PicoUsd, Price};
 pub use name::ObjectName;
 pub use names::{Meaning, Names, Offered, Target};
 pub use policy::{Access, BudgetPer, Effect, Enforcement, Policy, PolicyBudget, PolicyLimits, Targets};
-pub use provider::{Auth, Model, Namespaces, Protocol, Provider, Simulation, Timeouts};
+pub use provider::{
+    Auth, Concurrency, Endpoint, Model, Namespaces, Protocol, Provider, Simulation, Timeouts,
+};
 pub use secret::Secret;
 pub use shards::{Keyed, Shards};
 

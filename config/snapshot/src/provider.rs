@@ -3,6 +3,7 @@
 use crate::{ObjectName, Price, Secret};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ pub struct Provider {
     /// Absolute http or https URL without a trailing slash; paths such as `/chat/completions` are added to it.
     /// Empty for `simulated`.
     pub base_url: Box<str>,
+    /// All places of the API, the first of which `base_url` is, where there are several; else empty.
+    pub endpoints: Box<[Endpoint]>,
+    /// How many calls it gets at once; `None` = any number.
+    pub concurrency: Option<Concurrency>,
     /// How calls are authenticated.
     pub auth: Auth,
     /// Headers added to every call, sorted by name; never `authorization`, `host` or hop-by-hop names.
@@ -32,6 +37,26 @@ pub struct Provider {
     pub ca: Option<Box<str>>,
     /// Namespaces that may use it, its own included; `None` = all.
     pub access: Namespaces,
+}
+
+/// One of several places of a provider.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Endpoint {
+    /// As [`Provider::base_url`].
+    pub url: Box<str>,
+    /// Share of the calls.
+    pub weight: u32,
+}
+
+/// How many calls a provider gets at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Concurrency {
+    /// Calls in flight in one process.
+    pub most: NonZeroU32,
+    /// Calls that wait until there is room.
+    pub queue: u32,
+    /// Longest wait.
+    pub wait: Duration,
 }
 
 /// A set of namespaces.

@@ -28,6 +28,8 @@ fn provider(base_url: &str, ca: Option<&str>) -> Provider {
         catalog: "openai-compatible".into(),
         protocol: Protocol::OpenAi,
         base_url: base_url.into(),
+        endpoints: Box::default(),
+        concurrency: None,
         auth: Auth::ApiKey {
             header: "authorization".into(),
             prefix: "Bearer ".into(),

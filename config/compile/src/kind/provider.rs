@@ -9,7 +9,10 @@ use crate::schema::nearest;
 use crate::value::{UrlFault, base_url, duration};
 use serde_json::Value;
 use smartflow_crds as crds;
-use smartflow_snapshot::{Auth, Namespaces, ObjectName, Protocol, Provider, Simulation, Timeouts};
+use smartflow_snapshot::{
+    Auth, Concurrency, Endpoint, Namespaces, ObjectName, Protocol, Provider, Simulation, Timeouts,
+};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Name of the provider that answers by itself.
@@ -59,11 +62,15 @@ pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>
     let mut reader = Reader { spec: &spec, entry: catalog().get(&spec.provider), findings };
     reader.check_name();
     let (auth, credential) = reader.auth();
+    let endpoints = reader.endpoints();
+    let first = endpoints.first().map(|e| e.url.clone());
     let provider = Provider {
         name: name.clone(),
         catalog: spec.provider.as_str().into(),
         protocol: reader.protocol(),
-        base_url: reader.base_url().into(),
+        base_url: first.unwrap_or_else(|| reader.base_url().into()),
+        endpoints: if endpoints.len() > 1 { endpoints } else { Box::default() },
+        concurrency: reader.concurrency(),
         auth,
         headers: reader.headers(),
         models: models(&spec, reader.entry, reader.findings),
@@ -150,6 +157,28 @@ impl Reader<'_> {
         })
     }
 
+    /// All endpoints; the first of them is also the one that [`Reader::base_url`] gives.
+    fn endpoints(&mut self) -> Box<[Endpoint]> {
+        let spec = self.spec;
+        let one = |(i, e): (usize, &crds::Endpoint)| Endpoint {
+            url: self.url(&e.url, &format!("spec.endpoints[{i}].url")).into(),
+            weight: u32::try_from(e.weight).unwrap_or(0),
+        };
+        let endpoints: Box<[Endpoint]> = spec.endpoints.iter().enumerate().map(one).collect();
+        if !endpoints.is_empty() && endpoints.iter().all(|e| e.weight == 0) {
+            let fix = "Give at least one of them a weight above zero.";
+            self.error(Reason::Invalid, "spec.endpoints", "All weights are zero.", fix);
+        }
+        endpoints
+    }
+
+    fn concurrency(&mut self) -> Option<Concurrency> {
+        let most = u32::try_from(self.spec.max_concurrency?).ok().and_then(NonZeroU32::new)?;
+        let queue = self.spec.queue.clone().unwrap_or_default();
+        let wait = self.duration(Some(&queue.timeout), "spec.queue.timeout");
+        Some(Concurrency { most, queue: u32::try_from(queue.length).unwrap_or(0), wait })
+    }
+
     fn base_url(&mut self) -> String {
         let written = self.spec.base_url.as_deref().or_else(|| self.entry?.base_url.as_deref());
         let Some(url) = written else {
@@ -160,6 +189,10 @@ impl Reader<'_> {
             }
             return String::new();
         };
+        self.url(url, "spec.baseURL")
+    }
+
+    fn url(&mut self, url: &str, path: &str) -> String {
         let allow_private = self.spec.network.as_ref().is_some_and(|n| n.allow_private);
         let fault = match base_url(url, allow_private) {
             Ok(normal) => return normal,
@@ -185,7 +218,7 @@ impl Reader<'_> {
                 "If that is meant, add network: {allowPrivate: true}.",
             ),
         };
-        self.error(reason, "spec.baseURL", message, fix);
+        self.error(reason, path, message, fix);
         String::new()
     }
 

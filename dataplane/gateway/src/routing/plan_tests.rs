@@ -40,6 +40,8 @@ fn target(index: usize) -> ChainTarget {
         catalog: "openai".into(),
         protocol: Protocol::OpenAi,
         base_url: "".into(),
+        endpoints: Box::default(),
+        concurrency: None,
         auth: Auth::None,
         headers: Box::default(),
         models: Box::default(),

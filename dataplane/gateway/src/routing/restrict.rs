@@ -99,6 +99,8 @@ mod tests {
             catalog: "openai".into(),
             protocol: Protocol::OpenAi,
             base_url: "".into(),
+            endpoints: Box::default(),
+            concurrency: None,
             auth: Auth::None,
             headers: Box::default(),
             models: Box::default(),

@@ -1,6 +1,8 @@
 //! From one wire format into another, through the canonical chat: what the gateway calls when caller and provider do
 //! not speak alike.
 
+#[cfg(test)]
+mod back;
 mod check;
 mod codec;
 mod error;

@@ -39,7 +39,10 @@ fn part_bytes(part: &Part<'_>) -> u64 {
     let bytes = match part {
         Part::Text(text) => text.text.len(),
         Part::ToolUse(call) => call.name.len() + call.arguments.len(),
-        Part::Thinking(thinking) => thinking.text.len(),
+        // Thinking that is not shown is billed; only its signature tells how much it is.
+        Part::Thinking(thinking) => {
+            thinking.text.len() + thinking.signature.as_ref().map_or(0, |signature| signature.len())
+        }
         Part::RedactedThinking { data } => data.len(),
         Part::Refusal(text) => text.len(),
         Part::Other { raw, .. } => raw.as_str().len(),
@@ -133,9 +136,11 @@ impl Pass {
 
 fn delta_bytes(delta: &Delta<'_>) -> u64 {
     let bytes = match delta {
-        Delta::Text(text) | Delta::Thinking(text) | Delta::Refusal(text) | Delta::RedactedThinking(text) => {
-            text.len()
-        }
+        Delta::Text(text)
+        | Delta::Thinking(text)
+        | Delta::Signature(text)
+        | Delta::Refusal(text)
+        | Delta::RedactedThinking(text) => text.len(),
         Delta::ToolStart { name, .. } => name.len(),
         Delta::ToolArguments { fragment, .. } => fragment.len(),
         _ => 0,

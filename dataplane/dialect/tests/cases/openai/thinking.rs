@@ -90,7 +90,7 @@ fn case_066_thinking_is_told_as_text_and_as_blocks() {
             "thinking_blocks": [content[0], content[1]],
         })
     );
-    assert_eq!(facts.content_bytes, "Hm, opaqueYes.".len() as u64);
+    assert_eq!(facts.content_bytes, "Hm, s1opaqueYes.".len() as u64);
 }
 
 #[test]

@@ -33,15 +33,14 @@ pub(super) fn push_messages(
         }
     }
     match messages.first() {
-        None => return Err(BadRequest::Empty { param: "messages" }),
-        Some((Role::Assistant, _)) if !writer.own => {
+        None | Some((Role::Assistant, _)) if !writer.own => {
             let reason = "the conversation must begin with a message of the user; add one";
             return Err(BadRequest::Invalid { param: "messages".into(), reason });
         }
         _ => {}
     }
     let mut list = List::open(out);
-    let last = messages.len() - 1;
+    let last = messages.len().saturating_sub(1);
     for (index, (role, parts)) in messages.into_iter().enumerate() {
         let prefill = index == last && role == Role::Assistant && !writer.own;
         writer.message(list.item(), role, &parts, prefill)?;

@@ -88,8 +88,10 @@ impl Current {
     ) -> (Arc<HashMap<ObjectName, Arc<Upstream>>>, Arc<Vec<(ObjectName, String)>>) {
         let (mut ready, mut unusable) = (HashMap::new(), Vec::new());
         for (name, provider) in snapshot.providers.iter() {
-            let kept = old.upstreams.get(name).filter(|u| *u.provider == **provider);
-            match kept.cloned().map_or_else(|| Upstream::prepare(provider, &self.network).map(Arc::new), Ok) {
+            let known = old.upstreams.get(name);
+            let kept = known.filter(|u| *u.provider == **provider).cloned();
+            let fresh = || Upstream::prepare(provider, &self.network, known.map(|u| &**u)).map(Arc::new);
+            match kept.map_or_else(fresh, Ok) {
                 Ok(upstream) => {
                     ready.insert(name.clone(), upstream);
                 }

@@ -341,7 +341,8 @@ mod tests {
         let timeouts = exchange.route.as_ref().unwrap().provider.timeouts;
         let mut deadline = Deadline::start(&timeouts);
         let body = br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
-        let answer = play(&Simulation::default(), "/chat/completions", body, 0, &mut deadline).await.unwrap();
+        let answer =
+            play(&Simulation::default(), "/chat/completions", body, 0, &mut deadline, None).await.unwrap();
         Relay::new(Parts {
             exchange,
             source: answer.body,

@@ -13,7 +13,9 @@ use smartflow_gateway::upstream::pool::Pool;
 use smartflow_gateway::upstream::prepared::Network;
 use smartflow_gateway::upstream::proxy::Proxy;
 use smartflow_gateway::upstream::{Unreachable, Upstream, tls};
-use smartflow_snapshot::{Auth, Namespaces, ObjectName, Protocol, Provider, Secret, Timeouts};
+use smartflow_snapshot::{
+    Auth, Concurrency, Endpoint, Namespaces, ObjectName, Protocol, Provider, Secret, Timeouts,
+};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -46,7 +48,7 @@ fn provider(base_url: &str, ca: Option<&str>) -> Provider {
 
 fn pool(provider: Provider, proxy: Option<Proxy>) -> Rc<Pool> {
     let network = Network { extra: Vec::new(), tls: tls::client(&[], "test").unwrap(), proxy };
-    Pool::new(Arc::new(Upstream::prepare(&Arc::new(provider), &network).unwrap()))
+    Pool::new(Arc::new(Upstream::prepare(&Arc::new(provider), &network, None).unwrap()))
 }
 
 async fn call(pool: &Rc<Pool>) -> Result<Answer, Unreachable> {
@@ -240,5 +242,109 @@ fn an_answer_that_is_dropped_tells_the_provider_to_stop() {
                 .await
                 .expect("still sending after 1 s");
         }
+    });
+}
+
+/// A provider at several places.
+fn spread(places: &[(&str, u32)]) -> Provider {
+    let endpoints = places.iter().map(|(url, weight)| Endpoint { url: (*url).into(), weight: *weight });
+    Provider { endpoints: endpoints.collect(), ..provider(places[0].0, None) }
+}
+
+#[test]
+fn places_share_the_calls_by_weight() {
+    run(async {
+        let (a, b) = (Vendor::plain(Behaviour::Answer).await, Vendor::plain(Behaviour::Answer).await);
+        let pool = pool(spread(&[(&a.url("http"), 3), (&b.url("http"), 1)]), None);
+        for _ in 0..200 {
+            assert_eq!(body(call(&pool).await.unwrap()).await, "{\"ok\":true}");
+        }
+        assert!(
+            (148..=152).contains(&a.requests()) && a.requests() + b.requests() == 200,
+            "{}",
+            a.requests()
+        );
+        assert_eq!((a.connections(), b.connections()), (1, 1), "each has its own connections");
+    });
+}
+
+/// An address that nobody listens at.
+async fn nobody() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://127.0.0.1:{}/v1", listener.local_addr().unwrap().port())
+}
+
+#[test]
+fn a_place_that_cannot_be_connected_to_costs_no_call() {
+    run(async {
+        let vendor = Vendor::plain(Behaviour::Answer).await;
+        let dead = nobody().await;
+        let pool =
+            pool(spread(&[(&dead, 1), (&vendor.url("http"), 1), (&dead.replace("v1", "v2"), 0)]), None);
+        for _ in 0..20 {
+            assert_eq!(body(call(&pool).await.unwrap()).await, "{\"ok\":true}");
+        }
+        assert_eq!(vendor.requests(), 20, "nothing was sent twice");
+        let [first, second, _] = [&pool.upstream, &pool.upstream.beside[0], &pool.upstream.beside[1]];
+        assert!(first.breaker.open_for(0).is_some() && second.breaker.open_for(0).is_none());
+    });
+}
+
+#[test]
+fn where_every_place_is_left_alone_they_are_tried_all_the_same() {
+    run(async {
+        let (one, two) = (nobody().await, nobody().await);
+        let pool = pool(spread(&[(&one, 1), (&two, 1)]), None);
+        for _ in 0..3 {
+            assert!(matches!(call(&pool).await, Err(Unreachable::Connect { .. })));
+        }
+        // One of them is back.
+        let address = one.trim_start_matches("http://").trim_end_matches("/v1").to_owned();
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let taken = tokio::task::spawn_local(async move { listener.accept().await.is_ok() });
+        drop(tokio::time::timeout(Duration::from_millis(100), call(&pool)).await);
+        assert!(taken.await.unwrap());
+    });
+}
+
+#[test]
+fn a_provider_gets_no_more_calls_at_once_than_it_may() {
+    run(async {
+        let vendor = Vendor::plain(Behaviour::Mute).await;
+        let wait = Duration::from_millis(50);
+        let concurrency = Some(Concurrency { most: 2.try_into().unwrap(), queue: 1, wait });
+        let pool = pool(Provider { concurrency, ..provider(&vendor.url("http"), None) }, None);
+        let calls: Vec<_> = (0..2)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::task::spawn_local(async move { call(&pool).await.map(|_| ()) })
+            })
+            .collect();
+        while vendor.requests() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(call(&pool).await, Err(Unreachable::Busy { waited: Some(_), .. })), "nobody left");
+        calls[0].abort();
+        while vendor.requests() < 3 {
+            let third = tokio::time::timeout(Duration::from_millis(200), call(&pool)).await;
+            assert!(!matches!(third, Ok(Ok(_))), "the vendor says nothing");
+        }
+        assert_eq!(vendor.requests(), 3, "the place of the call that was left is free");
+        calls[1].abort();
+    });
+}
+
+#[test]
+fn a_place_is_held_until_the_answer_is_read() {
+    run(async {
+        let vendor = Vendor::plain(Behaviour::Answer).await;
+        let concurrency = Some(Concurrency { most: 1.try_into().unwrap(), queue: 0, wait: Duration::ZERO });
+        let pool = pool(Provider { concurrency, ..provider(&vendor.url("http"), None) }, None);
+        let unread = call(&pool).await.unwrap();
+        assert!(matches!(call(&pool).await, Err(Unreachable::Busy { waited: None, .. })));
+        body(unread).await;
+        body(call(&pool).await.unwrap()).await;
+        drop(call(&pool).await.unwrap());
+        assert!(call(&pool).await.is_ok(), "also when it is dropped");
     });
 }

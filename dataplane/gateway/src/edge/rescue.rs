@@ -231,6 +231,13 @@ impl Fault {
                 "upstream_timeout",
                 format!("The provider took longer than {after:?} ({step})."),
             ),
+            Self::Unreachable(Unreachable::Busy { .. }) => Told::new(
+                503,
+                UPSTREAM,
+                "no_healthy_target",
+                "The provider has as many calls in flight as it may. Try again shortly.",
+            )
+            .header("retry-after", "1"),
             Self::Unreachable(reason) => {
                 // Addresses and resolver texts are for the log: they describe the inside of the network.
                 let what = match reason {
@@ -238,7 +245,9 @@ impl Fault {
                     Unreachable::Refused { .. } => "its address is one that this gateway refuses to call",
                     Unreachable::Connect { .. } | Unreachable::Proxy { .. } => "it cannot be connected to",
                     Unreachable::Tls { .. } => "no secure connection could be made",
-                    Unreachable::Broken { .. } | Unreachable::Timeout { .. } => "the connection broke",
+                    Unreachable::Broken { .. } | Unreachable::Timeout { .. } | Unreachable::Busy { .. } => {
+                        "the connection broke"
+                    }
                 };
                 Told::new(
                     502,

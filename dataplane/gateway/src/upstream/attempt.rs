@@ -1,12 +1,14 @@
 //! One call to one provider: request built, sent, head of the answer awaited.
 
 use super::deadline::Deadline;
+use super::gate;
+use super::places::Places;
 use super::play::{Play, play};
 use super::pool::{Lease, Pool};
 use super::{Unreachable, Upstream};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -45,8 +47,8 @@ pub struct Answer {
 
 /// Where an answer's body comes from.
 pub enum Source {
-    /// A provider, with the connection it occupies.
-    Http(Incoming, Option<Lease>),
+    /// A provider, with what the call occupies there.
+    Http(Incoming, Option<(Lease, Option<gate::Place>)>),
     /// The simulated provider.
     Simulated(Box<Play>),
 }
@@ -59,7 +61,7 @@ impl Source {
             Self::Http(incoming, lease) => loop {
                 return match std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
                     None => {
-                        if let Some(lease) = lease.take() {
+                        if let Some((lease, _)) = lease.take() {
                             lease.give_back();
                         }
                         Poll::Ready(None)
@@ -89,14 +91,57 @@ pub async fn attempt(
     sent: &Cell<bool>,
 ) -> Result<Answer, Unreachable> {
     let upstream = &pool.upstream;
+    let place = match &upstream.gate {
+        None => None,
+        Some(gate) => {
+            // Boxed: only few providers have a gate, and its wait is not a small future.
+            let place = Box::pin(gate.enter()).await?;
+            // The wait before it was not the provider's.
+            deadline.phase("first byte", upstream.provider.timeouts.first_byte);
+            Some(place)
+        }
+    };
     if let Protocol::Simulated(settings) = &upstream.provider.protocol {
         sent.set(true);
-        return play(settings, path, &body, upstream.next_call(), deadline).await;
+        return play(settings, path, &body, upstream.next_call(), deadline, place).await;
     }
-    let request = request(upstream, path, caller, body, pool.spare());
-    let (response, lease) = deadline.guard(pool.send(request, sent)).await??;
+    let (response, lease) = if pool.beside.is_empty() {
+        let request = request(upstream, path, caller, body, pool.spare());
+        deadline.guard(pool.send(request, sent)).await??
+    } else {
+        Box::pin(anywhere(pool, path, caller, body, deadline, sent)).await?
+    };
     let (head, body) = response.into_parts();
-    Ok(Answer { status: head.status, headers: head.headers, body: Source::Http(body, Some(lease)) })
+    Ok(Answer { status: head.status, headers: head.headers, body: Source::Http(body, Some((lease, place))) })
+}
+
+/// Sends to one of the provider's places: the next one where nothing could be sent to the one before.
+async fn anywhere(
+    pool: &Rc<Pool>,
+    path: &str,
+    caller: &HeaderMap,
+    body: Bytes,
+    deadline: &mut Deadline,
+    sent: &Cell<bool>,
+) -> Result<(Response<Incoming>, Lease), Unreachable> {
+    let mut places = Places::of(pool);
+    let mut last = None;
+    while let Some(place) = places.next() {
+        let at = place.pool;
+        let request = request(&at.upstream, path, caller, body.clone(), at.spare());
+        match deadline.guard(at.send(request, sent)).await? {
+            Err(error) if error.is_of_place() => {
+                place.unreachable();
+                last = Some(error);
+            }
+            other => {
+                place.reached();
+                return other;
+            }
+        }
+    }
+    // A provider has at least one place.
+    Err(last.unwrap_or(Unreachable::Timeout { step: "connect", after: std::time::Duration::ZERO }))
 }
 
 fn request(

@@ -4,6 +4,8 @@ pub mod address;
 pub mod attempt;
 pub mod connect;
 pub mod deadline;
+pub mod gate;
+pub mod places;
 pub mod play;
 pub mod pool;
 pub mod prepared;
@@ -67,6 +69,14 @@ pub enum Unreachable {
         /// What hyper said.
         source: hyper::Error,
     },
+    /// It has as many calls as it may have, and no room for another one came in time.
+    #[error("{most} calls are in flight, as many as maxConcurrency allows, and {}", queue(*waited))]
+    Busy {
+        /// The bound.
+        most: std::num::NonZeroU32,
+        /// How long was waited; `None` = the queue is full.
+        waited: Option<Duration>,
+    },
     /// A deadline passed.
     #[error("{step} took longer than {after:?}")]
     Timeout {
@@ -75,4 +85,24 @@ pub enum Unreachable {
         /// The deadline.
         after: Duration,
     },
+}
+
+fn queue(waited: Option<Duration>) -> String {
+    waited.map_or_else(|| "the queue is full".to_owned(), |after| format!("none ended within {after:?}"))
+}
+
+impl Unreachable {
+    /// True when another place of the same provider may still be reachable, and nothing was sent to this one.
+    #[must_use]
+    pub fn is_of_place(&self) -> bool {
+        match self {
+            Self::Resolve { .. }
+            | Self::Refused { .. }
+            | Self::Connect { .. }
+            | Self::Proxy { .. }
+            | Self::Tls { .. } => true,
+            Self::Timeout { step, .. } => *step == "connect",
+            Self::Broken { .. } | Self::Busy { .. } => false,
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::Unreachable;
 use super::attempt::{Answer, Source};
 use super::deadline::Deadline;
+use super::gate::Place;
 use super::simulated::{Pieces, answer};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -17,9 +18,10 @@ use tokio::time::{Sleep, sleep};
 pub struct Play {
     pieces: Pieces,
     next: Option<(Pin<Box<Sleep>>, Bytes)>,
+    _place: Option<Place>,
 }
 
-/// Answers the `call`-th request to `path`, after the simulated delay.
+/// Answers the `call`-th request to `path`, after the simulated delay. `place` is held until the body is read.
 ///
 /// # Errors
 /// The provider's own deadline is shorter than the simulated delay.
@@ -29,6 +31,7 @@ pub async fn play(
     body: &[u8],
     call: u64,
     deadline: &mut Deadline,
+    place: Option<Place>,
 ) -> Result<Answer, Unreachable> {
     let simulated = answer(path, body, settings, call);
     if !simulated.first_byte_delay.is_zero() {
@@ -40,7 +43,7 @@ pub async fn play(
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     let status = StatusCode::from_u16(simulated.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = Source::Simulated(Box::new(Play { pieces: simulated.body, next: None }));
+    let body = Source::Simulated(Box::new(Play { pieces: simulated.body, next: None, _place: place }));
     Ok(Answer { status, headers, body })
 }
 

@@ -40,6 +40,8 @@ pub struct Pool {
     multiplexed: RefCell<Vec<Rc<Multiplexed>>>,
     /// Header maps of answers, emptied: their memory serves the next request.
     spare: RefCell<Vec<HeaderMap>>,
+    /// Connections to further places of the same provider; empty for most.
+    pub beside: Box<[Rc<Pool>]>,
 }
 
 struct Multiplexed {
@@ -86,7 +88,8 @@ impl Pool {
     #[must_use]
     pub fn new(upstream: Arc<Upstream>) -> Rc<Self> {
         let (idle, sweeps, multiplexed, spare) = Default::default();
-        Rc::new(Self { upstream, idle, sweeps, multiplexed, spare })
+        let beside = upstream.beside.iter().map(|place| Self::new(place.clone())).collect();
+        Rc::new(Self { upstream, idle, sweeps, multiplexed, spare, beside })
     }
 
     /// Sends `request` (with a path as its URI) and waits for the head of the answer. The caller bounds the wait.
@@ -235,6 +238,7 @@ impl Pool {
         self.sweeps.set(self.sweeps.get().wrapping_add(1));
         self.idle.borrow_mut().retain(|(sender, since)| !sender.is_closed() && self.is_fresh(*since));
         self.multiplexed.borrow_mut().retain(|c| !c.sender.is_closed());
+        self.beside.iter().for_each(|p| p.sweep());
     }
 }
 

@@ -1,8 +1,10 @@
 //! A provider of the snapshot, made ready once for all its calls.
 
 use super::attempt::EMBEDDINGS;
+use super::gate::Gate;
 use super::proxy::Proxy;
 use super::tls::{TlsError, certificates, client};
+use crate::routing::breaker::Breaker;
 use http::{HeaderName, HeaderValue, Uri};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
@@ -21,11 +23,11 @@ pub struct Network {
     pub proxy: Option<Proxy>,
 }
 
-/// A provider, ready to be called.
+/// A provider, ready to be called, at one of its places.
 pub struct Upstream {
     /// What was declared.
     pub provider: Arc<Provider>,
-    /// Host of its URL; empty for `simulated`.
+    /// Host of the place's URL; empty for `simulated`.
     pub host: Box<str>,
     /// Port of its URL.
     pub port: u16,
@@ -41,6 +43,14 @@ pub struct Upstream {
     pub tls: Option<Arc<ClientConfig>>,
     /// Set when it is reached through the proxy.
     pub proxy: Option<Proxy>,
+    /// Further places of the same provider; empty for most.
+    pub beside: Box<[Arc<Upstream>]>,
+    /// Share of the calls beside them.
+    pub weight: u32,
+    /// Leaves it alone for a while when it cannot be connected to. Looked at only where there are others.
+    pub breaker: Breaker,
+    /// The way in, where its calls are bounded; one for all places.
+    pub gate: Option<Arc<Gate>>,
     calls: AtomicU64,
 }
 
@@ -59,11 +69,39 @@ pub enum PrepareError {
 }
 
 impl Upstream {
-    /// Makes `provider` ready.
+    /// Makes `provider` ready. `old`: the same provider as it was, whose calls under way count.
     ///
     /// # Errors
     /// [`PrepareError`]; the provider is then absent and the fault is a finding.
-    pub fn prepare(provider: &Arc<Provider>, network: &Network) -> Result<Self, PrepareError> {
+    pub fn prepare(
+        provider: &Arc<Provider>,
+        network: &Network,
+        old: Option<&Self>,
+    ) -> Result<Self, PrepareError> {
+        let gate = provider.concurrency.map(|bounds| match old.and_then(|o| o.gate.clone()) {
+            Some(gate) => {
+                gate.resize(bounds);
+                gate
+            }
+            None => Gate::new(bounds),
+        });
+        let mut places = Vec::with_capacity(provider.endpoints.len());
+        for endpoint in provider.endpoints.iter().skip(1) {
+            let place = Self::at(provider, &endpoint.url, endpoint.weight, network)?;
+            places.push(Arc::new(Self { gate: gate.clone(), ..place }));
+        }
+        let weight = provider.endpoints.first().map_or(1, |e| e.weight);
+        let first = Self::at(provider, &provider.base_url, weight, network)?;
+        Ok(Self { beside: places.into(), gate, ..first })
+    }
+
+    fn at(
+        provider: &Arc<Provider>,
+        base_url: &str,
+        weight: u32,
+        network: &Network,
+    ) -> Result<Self, PrepareError> {
+        let (beside, breaker, gate) = Default::default();
         if matches!(provider.protocol, Protocol::Simulated(_)) {
             return Ok(Self {
                 provider: provider.clone(),
@@ -75,11 +113,15 @@ impl Upstream {
                 headers: Vec::new(),
                 tls: None,
                 proxy: None,
+                beside,
+                weight,
+                breaker,
+                gate,
                 calls: AtomicU64::new(0),
             });
         }
-        let bad = |why: &str| PrepareError::Url(format!("{}: {why}", provider.base_url));
-        let url = url::Url::parse(&provider.base_url).map_err(|e| bad(&e.to_string()))?;
+        let bad = |why: &str| PrepareError::Url(format!("{base_url}: {why}"));
+        let url = url::Url::parse(base_url).map_err(|e| bad(&e.to_string()))?;
         let host: Box<str> = url.host_str().ok_or_else(|| bad("no host"))?.into();
         let port = url.port_or_known_default().ok_or_else(|| bad("no port"))?;
         let authority = url.port().map_or_else(|| host.to_string(), |p| format!("{host}:{p}"));
@@ -108,6 +150,10 @@ impl Upstream {
             tls,
             proxy,
             host,
+            beside,
+            weight,
+            breaker,
+            gate,
             calls: AtomicU64::new(0),
         })
     }

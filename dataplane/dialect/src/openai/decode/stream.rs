@@ -196,6 +196,9 @@ impl DeltaReader {
         if let Some(at) = same {
             return Ok(at);
         }
+        if call.id.is_none() && call.name.is_none() {
+            return Err(StreamFault::Shape { why: "arguments of a call of a tool that did not begin" });
+        }
         if self.calls.len() == MOST_CALLS {
             return Err(StreamFault::Shape { why: "too many calls of tools" });
         }

@@ -97,6 +97,8 @@ fn a_name_that_comes_late_or_never() {
         chunk(json!({}), Some("tool_calls")),
     ]);
     assert!(matches!(got, Err(StreamFault::Shape { .. })), "{got:?}");
+    let got = read(&[call(json!({"index": 1, "function": {"arguments": "{}"}}))]);
+    assert!(matches!(got, Err(StreamFault::Shape { .. })), "{got:?}");
 }
 
 const WRAPPED: &str = r#"{"tool_uses":[{"recipient_name":"functions.f","parameters":{"x":1}},{"recipient_name":"functions.g","parameters":{}}]}"#;
@@ -214,7 +216,7 @@ fn too_many_calls_are_a_fault() {
         .collect();
     assert!(read(&many[..1024]).is_ok());
     assert!(matches!(read(&many), Err(StreamFault::Shape { .. })));
-    let endless = call(json!({"index": 0, "function": {"arguments": "x".repeat(400_000)}}));
+    let endless = call(json!({"index": 0, "id": "a", "function": {"arguments": "x".repeat(400_000)}}));
     let held = vec![endless; 3];
     assert!(matches!(read(&held), Err(StreamFault::HeldTooMuch { .. })));
 }

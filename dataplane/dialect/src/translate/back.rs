@@ -131,6 +131,36 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A caller who did not ask for a stream gets it put together (ledger rule L20): as if there had been none.
+    #[test]
+    fn streams_put_together_are_answers(reply in reply(), from in prop::sample::select(BOTH.to_vec())) {
+        let reply = normal(reply);
+        let memory = Memory { include_usage: true, ..Memory::default() };
+        let to = other(from);
+        let mut vendors = Vec::new();
+        let mut writer = super::codec::Writer::new(from, &memory);
+        for delta in deltas(&reply) {
+            writer.delta(&delta, &mut vendors).unwrap();
+        }
+        let events = translate(from, &memory, &vendors);
+        let body = match to {
+            Dialect::OpenAi => {
+                let mut assembler = crate::openai::Assembler::new(1 << 20);
+                assembler.feed(&events).unwrap();
+                assembler.finish(None).unwrap()
+            }
+            Dialect::Anthropic => {
+                let mut assembler = crate::anthropic::Assembler::new(1 << 20);
+                assembler.feed(&events).unwrap();
+                assembler.finish(None).unwrap()
+            }
+        };
+        let read = to.decode_reply(&body).unwrap();
+        prop_assert_eq!(&Reply { created: None, ..read }, &reply);
+    }
+}
+
 fn translate(from: Dialect, memory: &Memory, bytes: &[u8]) -> Vec<u8> {
     let mut stream = Stream::new(from, other(from), memory.clone(), 1 << 20);
     let mut out = Vec::new();

@@ -2,5 +2,6 @@
 //! `openai` holds those whose caller speaks OpenAI, `anthropic` those whose caller speaks Anthropic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod anthropic;
 mod harness;
 mod openai;

@@ -51,7 +51,7 @@ pub use simulation::Simulation;
 pub use targets::Targets;
 pub use timeouts::Timeouts;
 pub use upstream::{Header, Network, Tls};
-pub use virtual_key::{ParentRef, VirtualKey, VirtualKeySpec, VirtualKeyStatus};
+pub use virtual_key::{Override, ParentRef, VirtualKey, VirtualKeySpec, VirtualKeyStatus};
 pub use yaml::yaml;
 
 /// API group of every kind.

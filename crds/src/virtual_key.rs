@@ -3,6 +3,7 @@
 use crate::condition::unobserved;
 use crate::{Budget, Condition, Limits, Owner, SecretRef};
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a VirtualKey declares.
@@ -49,6 +50,13 @@ pub struct VirtualKeySpec {
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub models: Vec<String>,
+    /// What a call may say of its own way by headers. `Model`: `x-smartflow-model` names the model in place of the body.
+    /// `Provider`: `x-smartflow-provider` names the only LLMProvider that may serve. `Timeout`: `x-smartflow-timeout-ms` shortens the
+    /// call's deadline. `Retries`: `x-smartflow-max-retries` bounds the further attempts. A header that is not allowed is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub overrides: Vec<Override>,
     /// How much may be spent. Without it: no cap of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
@@ -76,6 +84,19 @@ pub struct VirtualKeySpec {
     /// Another VirtualKey of the namespace, whose budget and limits every call pays as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_ref: Option<ParentRef>,
+}
+
+/// Something that a call may say by a header.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Override {
+    /// `x-smartflow-model`
+    Model,
+    /// `x-smartflow-provider`
+    Provider,
+    /// `x-smartflow-timeout-ms`
+    Timeout,
+    /// `x-smartflow-max-retries`
+    Retries,
 }
 
 /// Another VirtualKey of the same namespace.

@@ -1,6 +1,6 @@
 //! Virtual keys: who may call what.
 
-use crate::{Budget, Keyed, Limits, ObjectName, TokenHash};
+use crate::{Budget, Keyed, Limits, ObjectName, Overrides, TokenHash};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +17,9 @@ pub struct Key {
     pub owner: Option<Box<Owner>>,
     /// Which model names it may write.
     pub models: Grants,
+    /// What its calls may say of their own way by headers.
+    #[serde(skip_serializing_if = "Overrides::is_empty")]
+    pub overrides: Overrides,
     /// Its own budget.
     pub budget: Option<Arc<Budget>>,
     /// Its own rates.

@@ -11,6 +11,7 @@ mod limit;
 mod money;
 mod name;
 mod names;
+mod overrides;
 mod policy;
 mod provider;
 mod secret;
@@ -23,6 +24,7 @@ pub use limit::{Budget, Limits, Period, WhenShort};
 pub use money::{LongContext, NanoUsd, PicoUsd, Price};
 pub use name::ObjectName;
 pub use names::{Meaning, Names, Offered, Target};
+pub use overrides::{Override, Overrides};
 pub use policy::{Access, BudgetPer, Effect, Enforcement, Policy, PolicyBudget, PolicyLimits, Targets};
 pub use provider::{
     Auth, Concurrency, Endpoint, Model, Namespaces, Protocol, Provider, Simulation, Timeouts,

@@ -6,7 +6,7 @@ use crate::finding::Finding;
 use crate::value::time;
 use serde_json::Value;
 use smartflow_crds as crds;
-use smartflow_snapshot::{Key, ObjectName, Owner, TokenHash};
+use smartflow_snapshot::{Key, ObjectName, Override, Owner, TokenHash};
 use std::sync::Arc;
 
 /// A key whose spec is sound; parents are not resolved, and a token only when the spec has its hash.
@@ -70,6 +70,7 @@ pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>
             token: spec.sha256.as_deref().and_then(hash),
             owner: spec.owner.as_ref().and_then(owner).map(Box::new),
             models: grants(&spec.models),
+            overrides: spec.overrides.iter().map(|o| override_of(*o)).collect(),
             budget: budget.map(Arc::new),
             limits: spec.limits.as_ref().map(|l| Arc::new(limits(l))),
             disabled: spec.disabled,
@@ -95,6 +96,15 @@ fn owner(spec: &crds::Owner) -> Option<Owner> {
         labels: Arc::new(spec.labels.iter().map(pair).collect()),
     };
     (owner != Owner::default()).then_some(owner)
+}
+
+fn override_of(what: crds::Override) -> Override {
+    match what {
+        crds::Override::Model => Override::Model,
+        crds::Override::Provider => Override::Provider,
+        crds::Override::Timeout => Override::Timeout,
+        crds::Override::Retries => Override::Retries,
+    }
 }
 
 /// 64 hexadecimal digits as 32 bytes.

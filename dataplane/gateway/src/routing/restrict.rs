@@ -74,7 +74,9 @@ fn denies(access: &Access, owner: Option<&Owner>, names: &[Cow<'_, str>], model:
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use smartflow_snapshot::{Auth, Grant, Grants, Namespaces, Price, Protocol, Targets, Timeouts};
+    use smartflow_snapshot::{
+        Auth, Grant, Grants, Namespaces, Overrides, Price, Protocol, Targets, Timeouts,
+    };
     use std::time::Duration;
 
     fn model() -> Model {
@@ -119,6 +121,7 @@ mod tests {
             token: None,
             owner: Some(Box::new(owner)),
             models: Grants(Arc::new([Grant::All])),
+            overrides: Overrides::default(),
             budget: None,
             limits: None,
             disabled: false,

@@ -126,7 +126,7 @@ async fn anywhere(
 ) -> Result<(Response<Incoming>, Lease), Unreachable> {
     let mut places = Places::of(pool);
     let mut last = None;
-    while let Some(place) = places.next() {
+    while let Some(place) = places.advance() {
         let at = place.pool;
         let request = request(&at.upstream, path, caller, body.clone(), at.spare());
         match deadline.guard(at.send(request, sent)).await? {

@@ -55,7 +55,7 @@ impl<'a> Places<'a> {
     }
 
     /// The next place to try; `None` after the last.
-    pub fn next(&mut self) -> Option<Place<'a>> {
+    pub fn advance(&mut self) -> Option<Place<'a>> {
         loop {
             if self.next >= self.len {
                 if self.desperate {

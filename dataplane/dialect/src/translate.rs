@@ -13,7 +13,7 @@ mod names;
 mod pass;
 mod stream;
 
-pub use error::{ErrorWords, classify, error_body, error_event};
+pub use error::{ErrorWords, classify, error_body, error_event, refusal_body};
 pub use facts::{TargetFacts, ThinkingSupport};
 pub use fault::{Garbled, StreamFault};
 pub use memory::Memory;

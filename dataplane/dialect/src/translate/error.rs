@@ -1,6 +1,6 @@
 //! Errors in the caller's format.
 
-use crate::openai::{ErrorClass, UpstreamError};
+use crate::openai::{BadRequest, ErrorClass, UpstreamError};
 use crate::{Dialect, anthropic, openai};
 use bytes::Bytes;
 
@@ -46,4 +46,12 @@ pub fn classify(from: Dialect, status: u16, error: &UpstreamError) -> ErrorClass
         Dialect::OpenAi => openai::classify(status, error),
         Dialect::Anthropic => anthropic::classify(status, error),
     }
+}
+
+/// The body of the answer (status 400) to a request that was refused before anything was spent, in the format of `to`.
+#[must_use]
+pub fn refusal_body(to: Dialect, fault: &BadRequest) -> Bytes {
+    let message = fault.to_string();
+    let (kind, param, code) = ("invalid_request_error", fault.param(), Some(fault.code()));
+    error_body(to, &ErrorWords { status: 400, kind, message: &message, param, code })
 }

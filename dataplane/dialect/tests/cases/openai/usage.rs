@@ -4,7 +4,7 @@ use super::{case, hi, message, sent_hi, text};
 use crate::harness::anthropic_events;
 use serde_json::{Value, json};
 use smartflow_dialect::openai::{ErrorClass, upstream_error};
-use smartflow_dialect::translate::{ErrorWords, Garbled, classify, error_body, reply};
+use smartflow_dialect::translate::{ErrorWords, Garbled, classify, error_body, refusal_body, reply};
 use smartflow_dialect::{Dialect, FinishReason, Usage};
 
 fn using(usage: Value) -> (Value, Option<Usage>) {
@@ -146,6 +146,23 @@ fn case_084_errors_in_the_callers_words() {
         told,
         json!({"error": {"message": error.message, "type": "invalid_request_error", "param": null, "code": "upstream_refused"}})
     );
+}
+
+#[test]
+fn a_refusal_names_the_field_in_either_format() {
+    let fault = case().translated(&hi(json!({"n": 2}))).unwrap_err();
+    let read = |to| -> Value { serde_json::from_slice(&refusal_body(to, &fault)).unwrap() };
+    let openai = read(Dialect::OpenAi);
+    assert_eq!(openai["error"]["param"], "n");
+    assert_eq!(openai["error"]["type"], "invalid_request_error");
+    assert_eq!(openai["error"]["code"], "unsupported_parameter");
+    let anthropic = read(Dialect::Anthropic);
+    assert_eq!(
+        (&anthropic["type"], &anthropic["error"]["type"]),
+        (&json!("error"), &openai["error"]["type"])
+    );
+    assert_eq!(anthropic["error"]["message"], openai["error"]["message"]);
+    assert_eq!(anthropic["error"]["param"], "n");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::super::reply::stop_reason;
 use super::super::token_usage::Meter;
 use super::reply::{Block, told};
 use crate::chat::{Delta, StopReason};
-use crate::json::{Cursor, JsonFault, Kind};
+use crate::json::{Cursor, JsonFault, Kind, nearly};
 use crate::openai::UpstreamError;
 use crate::openai::error::{from_value, upstream_error};
 use crate::sse::Event;
@@ -58,6 +58,10 @@ struct Piece<'a> {
     reason: Option<StopReason>,
     sequence: Option<Cow<'a, str>>,
 }
+
+/// Members of an event and of a delta that say a part of the answer.
+const TOLD: [&str; 6] = ["message", "content_block", "delta", "index", "usage", "error"];
+const PIECE: [&str; 6] = ["text", "thinking", "signature", "partial_json", "stop_reason", "stop_sequence"];
 
 type Sink<'s> = dyn FnMut(Delta<'_>) -> Result<(), StreamFault> + 's;
 
@@ -239,9 +243,7 @@ impl<'a> Told<'a> {
                 ("error", Kind::Object | Kind::String) => {
                     told.error = Some(from_value(cursor.raw()?.as_bytes()));
                 }
-                _ => {
-                    cursor.skip()?;
-                }
+                _ => cursor.skip_unknown(name, &TOLD)?,
             }
             Ok::<_, JsonFault>(())
         })?;
@@ -262,11 +264,9 @@ impl<'a> Piece<'a> {
                 ("text" | "thinking" | "signature" | "partial_json", Kind::String) => {
                     piece.text = Some(cursor.text()?);
                 }
-                ("stop_reason", Kind::String) => piece.reason = Some(stop_reason(&cursor.text()?)),
+                ("stop_reason", Kind::String) => piece.reason = Some(reason(cursor)?),
                 ("stop_sequence", Kind::String) => piece.sequence = Some(cursor.text()?),
-                _ => {
-                    cursor.skip()?;
-                }
+                _ => cursor.skip_unknown(name, &PIECE)?,
             }
             Ok::<_, JsonFault>(())
         })?;
@@ -291,4 +291,22 @@ fn message<'a>(
         Ok::<_, JsonFault>(())
     })?;
     Ok((id, model))
+}
+
+/// A reason that is nearly a known one was garbled on the way.
+fn reason(cursor: &mut Cursor<'_>) -> Result<StopReason, JsonFault> {
+    const KNOWN: [&str; 7] = [
+        "end_turn",
+        "max_tokens",
+        "stop_sequence",
+        "tool_use",
+        "pause_turn",
+        "refusal",
+        "model_context_window_exceeded",
+    ];
+    let word = cursor.text()?;
+    if KNOWN.iter().any(|known| nearly(&word, known)) {
+        return Err(JsonFault::Syntax { at: cursor.at(), expected: "a reason that is spelt right" });
+    }
+    Ok(stop_reason(&word))
 }

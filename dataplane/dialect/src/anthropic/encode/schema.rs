@@ -1,9 +1,10 @@
 //! JSON Schemas, as far as Anthropic is particular about them.
 
 use crate::chat::Raw;
-use crate::json::{Cursor, JsonFault, Kind};
+use crate::json::{Cursor, JsonFault, Kind, List, Object};
 use crate::openai::BadRequest;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::borrow::Cow;
 
 /// Appends the schema of a tool's arguments: Anthropic wants it to say that it is one of an object.
 pub(super) fn push_parameters(out: &mut Vec<u8>, schema: &str) {
@@ -52,59 +53,119 @@ const TOLD: [&str; 14] = [
 ];
 
 /// A schema that Anthropic enforces: objects are closed, `oneOf` is `anyOf`, and what it cannot enforce is told in the
-/// description (case 90).
+/// description (case 90). Members keep their order: it is the one in which the model writes the answer.
 pub(super) fn enforceable(schema: &Raw<'_>) -> Result<String, BadRequest> {
-    let invalid = BadRequest::Invalid {
+    let mut out = Vec::with_capacity(schema.as_str().len() + 64);
+    let written = rewrite(schema.as_str(), &mut out).ok().and_then(|()| String::from_utf8(out).ok());
+    written.ok_or(BadRequest::Invalid {
         param: "response_format.json_schema.schema".into(),
-        reason: "it is nested too deeply",
-    };
-    let mut value: Value = serde_json::from_str(schema.as_str()).map_err(|_| invalid)?;
-    rewrite(&mut value);
-    Ok(value.to_string())
+        reason: "it cannot be read",
+    })
 }
 
-fn rewrite(schema: &mut Value) {
-    let Value::Object(object) = schema else { return };
-    tell(object);
-    if let Some(one) = object.remove("oneOf") {
-        object.entry("anyOf").or_insert(one);
-    }
-    if object.get("type").and_then(Value::as_str) == Some("object") || object.contains_key("properties") {
-        object.insert("additionalProperties".to_owned(), Value::Bool(false));
-    }
-    for (name, value) in object.iter_mut() {
-        match (name.as_str(), value) {
-            ("properties" | "$defs" | "definitions", Value::Object(schemas)) => {
-                schemas.values_mut().for_each(rewrite);
-            }
-            ("anyOf" | "allOf" | "prefixItems", Value::Array(schemas)) => {
-                schemas.iter_mut().for_each(rewrite)
-            }
-            ("items" | "not" | "additionalProperties", value) => rewrite(value),
-            _ => {}
+/// A member of a schema: its name, and its value as it was written.
+type Member<'s> = (Cow<'s, str>, Cow<'s, str>);
+
+/// Writes `schema` as Anthropic takes it.
+fn rewrite(schema: &str, out: &mut Vec<u8>) -> Result<(), JsonFault> {
+    let Some(mut members) = members(schema)? else {
+        out.extend_from_slice(schema.as_bytes());
+        return Ok(());
+    };
+    tell(&mut members)?;
+    let has = |wanted: &str| members.iter().any(|(name, _)| name == wanted);
+    let is_object = |(name, value): &Member<'_>| name == "type" && value.contains("\"object\"");
+    let closed = has("properties") || members.iter().any(is_object);
+    let union = has("anyOf");
+    let mut object = Object::open(out);
+    for (name, value) in &members {
+        match name.as_ref() {
+            "additionalProperties" if closed => {}
+            "oneOf" if union => {}
+            "oneOf" | "anyOf" => rewrite_list(value, object.name("anyOf"))?,
+            "allOf" | "prefixItems" => rewrite_list(value, object.foreign(name))?,
+            "properties" | "$defs" | "definitions" => rewrite_named(value, object.foreign(name))?,
+            "items" | "not" | "additionalProperties" => rewrite(value, object.foreign(name))?,
+            _ => object.foreign(name).extend_from_slice(value.as_bytes()),
         }
     }
+    if closed {
+        object.boolean("additionalProperties", false);
+    }
+    object.close();
+    Ok(())
+}
+
+/// The members of an object in order; `None` when `value` is something else.
+fn members(value: &str) -> Result<Option<Vec<Member<'_>>>, JsonFault> {
+    let mut cursor = Cursor::new(value.as_bytes(), u8::MAX)?;
+    if cursor.peek()? != Kind::Object {
+        return Ok(None);
+    }
+    let mut members = Vec::new();
+    cursor.members(|cursor, name, _| {
+        members.push((Cow::Owned(name.to_owned()), Cow::Borrowed(cursor.raw()?)));
+        Ok::<_, JsonFault>(())
+    })?;
+    Ok(Some(members))
+}
+
+/// A list of schemas.
+fn rewrite_list(value: &str, out: &mut Vec<u8>) -> Result<(), JsonFault> {
+    let mut cursor = Cursor::new(value.as_bytes(), u8::MAX)?;
+    if cursor.peek()? != Kind::Array {
+        out.extend_from_slice(value.as_bytes());
+        return Ok(());
+    }
+    let mut list = List::open(out);
+    cursor.elements(|cursor, _, _| rewrite(cursor.raw()?, list.item()))?;
+    list.close();
+    Ok(())
+}
+
+/// Schemas by names that somebody chose.
+fn rewrite_named(value: &str, out: &mut Vec<u8>) -> Result<(), JsonFault> {
+    let Some(members) = members(value)? else {
+        out.extend_from_slice(value.as_bytes());
+        return Ok(());
+    };
+    let mut object = Object::open(out);
+    for (name, schema) in members {
+        rewrite(&schema, object.foreign(&name))?;
+    }
+    object.close();
+    Ok(())
 }
 
 /// Moves what cannot be enforced into the description.
-fn tell(object: &mut Map<String, Value>) {
-    let mut words = Vec::new();
-    for name in TOLD {
-        words.extend(object.remove(name).map(|value| format!("{name}: {value}")));
-    }
-    // Of `minItems` 0 and 1 are taken.
-    if object.get("minItems").and_then(Value::as_u64).is_some_and(|least| least > 1) {
-        words.extend(object.remove("minItems").map(|value| format!("minItems: {value}")));
-    }
-    if words.is_empty() {
-        return;
-    }
-    let words = format!("({})", words.join(", "));
-    let text = match object.get("description").and_then(Value::as_str) {
-        Some(text) => format!("{text} {words}"),
-        None => words,
+fn tell(members: &mut Vec<Member<'_>>) -> Result<(), JsonFault> {
+    let untaken = |(name, value): &Member<'_>| {
+        // Of `minItems` 0 and 1 are taken.
+        TOLD.contains(&name.as_ref()) || (name == "minItems" && !matches!(value.as_ref(), "0" | "1"))
     };
-    object.insert("description".to_owned(), Value::String(text));
+    let words: Vec<_> = members
+        .iter()
+        .filter(|member| untaken(member))
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    if words.is_empty() {
+        return Ok(());
+    }
+    members.retain(|member| !untaken(member));
+    let words = format!("({})", words.join(", "));
+    match members.iter_mut().find(|(name, _)| name == "description") {
+        Some((_, text)) => {
+            let mut cursor = Cursor::new(text.as_bytes(), u8::MAX)?;
+            let known = if cursor.peek()? == Kind::String { cursor.text()? } else { Cow::Borrowed("") };
+            *text = Cow::Owned(quoted(&format!("{known} {words}")));
+        }
+        None => members.push((Cow::Borrowed("description"), Cow::Owned(quoted(&words)))),
+    }
+    Ok(())
+}
+
+fn quoted(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
 }
 
 #[cfg(test)]
@@ -128,6 +189,14 @@ mod tests {
         }, "required": ["age"]});
         let got = enforceable(&Raw::new(schema.to_string())).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&got).unwrap(), rewritten);
+    }
+
+    #[test]
+    fn members_keep_their_order() {
+        let schema = r#"{"type":"object","properties":{"why":{"type":"string"},"answer":{"type":"integer","maximum":9}},"required":["why","answer"]}"#;
+        let kept = r#"{"type":"object","properties":{"why":{"type":"string"},"answer":{"type":"integer","description":"(maximum: 9)"}},"required":["why","answer"],"additionalProperties":false}"#;
+        assert_eq!(enforceable(&Raw::new(schema)).unwrap(), kept);
+        assert_eq!(enforceable(&Raw::new(kept)).unwrap(), kept);
     }
 
     #[test]

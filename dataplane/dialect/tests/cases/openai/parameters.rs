@@ -79,6 +79,29 @@ fn case_089_beside_real_tools() {
 }
 
 #[test]
+fn case_090_what_a_schema_cannot_enforce_is_told() {
+    let mut format = format();
+    format["json_schema"]["schema"] =
+        json!({"type": "object", "properties": {"age": {"type": "integer", "minimum": 0}}});
+    let got = case().request(hi(json!({"response_format": format})));
+    let expected = json!({"type": "object", "properties": {"age": {"type": "integer", "description": "(minimum: 0)"}}, "additionalProperties": false});
+    assert_eq!(got["output_config"]["format"]["schema"], expected);
+}
+
+#[test]
+fn case_091_any_json_object_comes_by_a_tool() {
+    let body = hi(json!({"response_format": {"type": "json_object"}}));
+    let got = case().request(body.clone());
+    let name = got["tools"][0]["name"].as_str().unwrap().to_owned();
+    assert_eq!(got["tools"][0]["input_schema"]["type"], "object");
+    assert_eq!(got["tool_choice"]["name"], name.as_str());
+    let call = json!({"type": "tool_use", "id": "t1", "name": name, "input": {"any": [1]}});
+    let (got, _) = case().reply_to(body, message(json!([call]), "tool_use"));
+    assert_eq!(got["choices"][0]["message"]["content"], "{\"any\":[1]}");
+    assert_eq!(got["choices"][0]["finish_reason"], "stop");
+}
+
+#[test]
 fn case_091_a_form_that_is_not_understood_is_refused() {
     for (format, param) in [
         (json!({"type": "yaml"}), "response_format.type"),

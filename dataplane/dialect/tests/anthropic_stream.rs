@@ -16,7 +16,7 @@ fn event(data: &Value) -> String {
 fn start() -> String {
     event(
         &json!({"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": [],
-        "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 9, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 0, "output_tokens": 1}}}),
+        "stop_reason": null, "stop_sequence": null, "usage": {"service_tier": "standard", "input_tokens": 9, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 0, "output_tokens": 1}}}),
     )
 }
 
@@ -88,7 +88,10 @@ fn check(seen: &Seen, expected: &str, content: u64, how: &str) {
     assert_eq!(seen.scan.content_bytes(), content, "{how}");
     assert_eq!(seen.scan.finish(), Some(FinishReason::ToolCalls), "{how}");
     let head = seen.scan.head().unwrap();
-    assert_eq!((&*head.id, &*head.model), ("msg_1", "claude-x"));
+    assert_eq!(
+        (&*head.id, &*head.model, head.service_tier.as_deref()),
+        ("msg_1", "claude-x", Some("standard"))
+    );
     assert_eq!(seen.scan.open_blocks().count(), 0);
 }
 
@@ -249,7 +252,7 @@ fn put_together() {
                 {"type": "text", "text": "Hé \"type\":\"error\"\nthere"},
                 {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
             ],
-            "usage": {"input_tokens": 0, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 0, "output_tokens": 40, "server_tool_use": {"web_search_requests": 1}}})
+            "usage": {"service_tier": "standard", "input_tokens": 0, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 0, "output_tokens": 40, "server_tool_use": {"web_search_requests": 1}}})
     );
     let facts = scan_reply(got.to_string().as_bytes()).unwrap();
     assert_eq!((facts.finish, facts.choices), (Some(FinishReason::ToolCalls), 1));
@@ -277,6 +280,13 @@ fn stopped_by_us() {
     assert_eq!((facts.finish, facts.usage), (Some(FinishReason::Length), Some(usage)));
     let message: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(message["content"][0]["input"], json!({}), "half an object is not made up into one");
+
+    let mut whole = Assembler::new(1 << 20);
+    whole.feed((begun + &end("max_tokens")).as_bytes()).unwrap();
+    whole.stop(FinishReason::Stop);
+    let facts = scan_reply(&whole.finish(Some(&usage)).unwrap()).unwrap();
+    let finish = (facts.finish, facts.usage.map(|usage| usage.output));
+    assert_eq!(finish, (Some(FinishReason::Length), Some(40)), "what the vendor said stands");
 }
 
 #[test]

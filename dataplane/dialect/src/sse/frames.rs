@@ -68,7 +68,6 @@ impl Frames {
     }
 
     /// Takes the next bytes; every event is judged and none handed out.
-    #[allow(dead_code)]
     #[inline]
     pub(crate) fn each<J: Judge>(&mut self, mut chunk: &[u8], judge: &mut J) -> Result<(), J::Fault> {
         while !self.held.is_empty() && !chunk.is_empty() {

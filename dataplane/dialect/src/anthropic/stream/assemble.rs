@@ -13,6 +13,8 @@ pub struct Assembler {
     taken: usize,
     message: Option<Map<String, Value>>,
     blocks: Vec<Block>,
+    /// The vendor said why the answer ends, and with it what it used.
+    ended: bool,
 }
 
 /// Most blocks that one answer may hold.
@@ -36,7 +38,7 @@ impl Assembler {
     /// Nothing yet; `limit` is the most bytes of stream that it takes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, taken: 0, message: None, blocks: Vec::new() }
+        Self { limit, taken: 0, message: None, blocks: Vec::new(), ended: false }
     }
 
     /// Takes whole events, as [`StreamScan`](super::StreamScan) hands them out.
@@ -84,6 +86,7 @@ impl Assembler {
             }
             "message_delta" => {
                 let (delta, usage) = (part("delta"), part("usage"));
+                self.ended |= delta.get("stop_reason").is_some_and(Value::is_string);
                 let message = self.message.get_or_insert_default();
                 message.extend(delta);
                 let known = message.entry("usage").or_insert_with(|| json!({}));
@@ -105,13 +108,13 @@ impl Assembler {
         }
     }
 
-    /// The message. `usage`, when given, is told in place of what the stream told.
+    /// The message. `usage` is told when the stream did not come to its end, where the vendor tells it.
     ///
     /// # Errors
     /// The stream had no message.
     pub fn finish(self, usage: Option<&Usage>) -> Result<Bytes, AssembleFault> {
         let mut message = self.message.ok_or(AssembleFault::Empty)?;
-        if let Some(usage) = usage {
+        if let Some(usage) = usage.filter(|_| !self.ended) {
             let mut text = Vec::with_capacity(256);
             push_usage(&mut text, usage);
             message.insert("usage".to_owned(), serde_json::from_slice(&text).unwrap_or_default());

@@ -174,6 +174,7 @@ impl Facts {
                 self.head = Some(StreamHead {
                     id: text(event.id),
                     model: text(event.model),
+                    service_tier: self.meter.tier.map(|tier| tier.get(data).into()),
                     ..StreamHead::default()
                 });
             }

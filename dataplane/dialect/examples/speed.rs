@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss)]
 
 use bytes::Bytes;
+use smartflow_dialect::anthropic::{self, MessagesRequest};
 use smartflow_dialect::openai::{
     CapName, ChatRequest, Edits, OutputCap, ScanLimits, StreamScan, StreamSettings, scan_reply,
 };
@@ -105,8 +106,35 @@ fn events() {
     }
 }
 
+/// The same for Anthropic's format.
+fn messages() {
+    let limits = ScanLimits::default();
+    let prose = "The quick brown fox jumps over the lazy dog. ";
+    let body = |text: &str| {
+        format!(
+            r#"{{"model":"claude-haiku","system":"Be brief.","messages":[{{"role":"user","content":"{text}"}}],"temperature":0.7,"max_tokens":100,"metadata":{{"user_id":"u1"}}}}"#
+        )
+    };
+    for (name, text) in [("200 B", body(prose)), ("64 KB", body(&prose.repeat(64 * 1024 / prose.len())))] {
+        time(&format!("Anthropic: scan {name} ({} B)", text.len()), 500, || {
+            black_box(MessagesRequest::scan(black_box(text.as_bytes()), &limits).unwrap());
+        });
+    }
+    let event = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" hello\"}}\n\n";
+    for events in [1, 50] {
+        let chunk = Bytes::from(event.repeat(events));
+        let mut scan = anthropic::StreamScan::new(anthropic::StreamSettings::default());
+        let mut out = Vec::with_capacity(8);
+        time(&format!("Anthropic: stream, {events} events a read ({} B each)", event.len()), 2000, || {
+            scan.feed(chunk.clone(), &mut out).unwrap();
+            out.clear();
+        });
+    }
+}
+
 fn main() {
     requests();
     answers();
     events();
+    messages();
 }

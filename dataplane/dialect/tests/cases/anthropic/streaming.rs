@@ -391,3 +391,17 @@ fn what_is_held_back_is_bounded() {
     let fault = (0..20).find_map(|_| feed(&piece).err());
     assert_eq!(fault, Some(StreamFault::HeldTooMuch { limit: 1 << 20 }));
 }
+
+#[test]
+fn case_055_the_size_of_the_prompt_is_told_at_the_start() {
+    let long = extended(streaming(), json!({"system": "word ".repeat(1000)}));
+    let got = case().stream(long, &openai_events(&[first(), finishes("stop"), uses()]));
+    let estimate = got.data()[0]["message"]["usage"]["input_tokens"].as_u64().unwrap();
+    assert!((1000..2000).contains(&estimate), "{estimate}: about a token for four bytes");
+    let told = &got.data()[1]["usage"];
+    assert_eq!(
+        (&told["input_tokens"], &told["cache_read_input_tokens"]),
+        (&json!(20), &json!(5)),
+        "then what it was"
+    );
+}

@@ -1,5 +1,4 @@
 //! What is written is read again: decode(encode(x)) = x for what the format carries.
-#![allow(clippy::unwrap_used)]
 
 use super::{
     DeltaReader, DeltaWriter, ScanLimits, decode_reply, decode_request, encode_reply, encode_request,

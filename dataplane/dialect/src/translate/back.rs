@@ -1,5 +1,4 @@
 //! There and back through the other format: what both carry comes back equal.
-#![allow(clippy::unwrap_used)]
 
 use super::{Memory, Stream, TargetFacts, ThinkingSupport};
 use crate::Dialect;

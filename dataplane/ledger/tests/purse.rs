@@ -291,6 +291,30 @@ fn absurd_amounts_break_nothing() {
 }
 
 #[test]
+fn a_vendor_that_reports_absurd_usage_for_ever_never_opens_the_budget_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path(), START);
+    let key = account(&ledger, 100);
+    // 2,000 × 10^16 is more than an `i64` holds: a sum that wrapped would read as money to spend.
+    for n in 0..2_000 {
+        reserve(&ledger, at(n), &key, 0).unwrap().settle(at(n), i64::MAX);
+    }
+    ledger.tick(at(3_000));
+    let view = ledger.view(at(3_000), &key);
+    assert_eq!((view.spent, view.remaining), (i64::MAX, 0));
+    assert!(reserve(&ledger, at(4_000), &key, 1).is_none());
+    assert!(ledger.close(at(5_000)));
+    drop((ledger, key));
+    let ledger = open(dir.path(), at(6_000));
+    let key = account(&ledger, 100);
+    let more = reserve(&ledger, at(6_000), &key, 0).unwrap();
+    more.settle(at(6_000), i64::MAX);
+    ledger.tick(at(7_000));
+    assert_eq!(ledger.view(at(7_000), &key).remaining, 0, "over several processes as well");
+    assert!(reserve(&ledger, at(8_000), &key, 1).is_none());
+}
+
+#[test]
 fn an_account_leaves_memory_when_its_window_has_ended_and_nobody_holds_it() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path(), START);

@@ -124,7 +124,7 @@ impl Book {
             let need = lend.at_least - row.totals.granted;
             if state == WindowState::Open && row.closed.is_none() && fresh {
                 let grant = wish.grant(need, lend.background);
-                row.totals.granted += grant;
+                row.totals.granted = row.totals.granted.saturating_add(grant);
                 changed |= grant > 0;
                 short = need > 0 && grant == 0;
             }
@@ -211,7 +211,7 @@ fn refused(ask: &MoneyAsk, state: WindowState, limit: i64) -> MoneyAnswer {
         short: false,
         size: 0,
         lendable: 0,
-        spent: ask.totals.spent + ask.totals.overrun,
+        spent: ask.totals.billed(),
         leased_elsewhere: 0,
         forfeited: 0,
         closed_total: ask.closed_total,

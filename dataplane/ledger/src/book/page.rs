@@ -48,33 +48,34 @@ impl Page {
 
     /// ΣS + ΣO.
     pub fn spent(&self) -> i64 {
-        self.rows.iter().map(Row::spent).sum::<i64>() + self.folded.spent
+        sum(self.rows.iter().map(Row::spent)).saturating_add(self.folded.spent)
     }
 
     /// Held by live incarnations.
     pub fn leased(&self) -> i64 {
-        self.rows.iter().map(Row::leased).sum()
+        sum(self.rows.iter().map(Row::leased))
     }
 
     /// Held by closed incarnations, less write-offs; includes what is known of lost ones.
     pub fn forfeited(&self) -> i64 {
-        self.rows.iter().map(Row::forfeited).sum::<i64>() + self.folded.forfeited + self.folded.lost
+        let folded = self.folded.forfeited.saturating_add(self.folded.lost);
+        sum(self.rows.iter().map(Row::forfeited)).saturating_add(folded)
     }
 
     /// ΣO.
     pub fn overrun(&self) -> i64 {
-        self.rows.iter().map(|row| row.totals.overrun).sum::<i64>() + self.folded.overrun
+        sum(self.rows.iter().map(|row| row.totals.overrun)).saturating_add(self.folded.overrun)
     }
 
     /// Spent, leased and forfeited: what is not lendable.
     pub fn used(&self) -> i64 {
-        self.spent() + self.leased() + self.forfeited()
+        sum([self.spent(), self.leased(), self.forfeited()].into_iter())
     }
 
     /// C: only grows.
     pub fn closed_total(&self) -> i64 {
-        let folded = self.folded.spent + self.folded.forfeited + self.folded.written_off;
-        self.rows.iter().map(Row::closed_total).sum::<i64>() + folded + self.folded.lost
+        let Folded { spent, forfeited, written_off, lost, .. } = self.folded;
+        sum(self.rows.iter().map(Row::closed_total).chain([spent, forfeited, written_off, lost]))
     }
 
     /// Incarnations that spoke of this window in the last 10 s, at least 1.
@@ -126,8 +127,8 @@ impl Page {
         self.rows.retain(|row| {
             let old = row.closed.is_some_and(|at| at.saturating_add(LATE_REPORTS) <= wall);
             if old || over {
-                folded.spent += row.spent();
-                folded.overrun += row.totals.overrun;
+                folded.spent = folded.spent.saturating_add(row.spent());
+                folded.overrun = folded.overrun.saturating_add(row.totals.overrun);
                 folded.forfeited += row.forfeited() + row.leased();
                 folded.written_off += row.written_off.min(row.totals.leased());
             }
@@ -135,4 +136,9 @@ impl Page {
         });
         before != self.rows.len()
     }
+}
+
+/// Of amounts that are not negative. It saturates: what is billed beyond all bounds must not read as nothing.
+fn sum(amounts: impl Iterator<Item = i64>) -> i64 {
+    amounts.fold(0, i64::saturating_add)
 }

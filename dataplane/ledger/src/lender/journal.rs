@@ -111,6 +111,8 @@ pub(super) struct Journal {
     compact: u64,
     /// Frames that could not be written yet.
     owed: Vec<u8>,
+    /// Half a frame may stand behind the whole ones.
+    torn: bool,
 }
 
 impl Journal {
@@ -127,7 +129,11 @@ impl Journal {
                 Some(Finding::TornTail { path: path.to_owned(), at: whole, bytes: bytes.len() - whole });
         }
         let length = whole as u64;
-        Ok((Self { path: path.to_owned(), file, length, compact: 0, owed: Vec::new() }, frames, finding))
+        Ok((
+            Self { path: path.to_owned(), file, length, compact: 0, owed: Vec::new(), torn: false },
+            frames,
+            finding,
+        ))
     }
 
     /// Writes a frame. When this fails the frame is owed: it is written before anything else.
@@ -141,13 +147,23 @@ impl Journal {
         if self.owed.is_empty() {
             return Ok(());
         }
+        if self.torn {
+            self.cut()?;
+        }
         if let Err(source) = self.file.write_all(&self.owed) {
-            // Half a frame must not stand in the middle of the file.
-            let cut = self.file.set_len(self.length);
-            return Err(self.io(cut.err().unwrap_or(source)));
+            self.torn = true;
+            self.cut()?;
+            return Err(self.io(source));
         }
         self.length += self.owed.len() as u64;
         self.owed.clear();
+        Ok(())
+    }
+
+    /// Half a frame must not stand in the middle of the file: nothing is written before it is gone.
+    fn cut(&mut self) -> Result<(), JournalError> {
+        self.file.set_len(self.length).map_err(|source| self.io(source))?;
+        self.torn = false;
         Ok(())
     }
 
@@ -179,6 +195,7 @@ impl Journal {
         self.length = bytes.len() as u64;
         self.compact = self.length;
         self.owed.clear();
+        self.torn = false;
         Ok(())
     }
 
@@ -256,6 +273,26 @@ mod tests {
         let good = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
         assert!(matches!(journal.append(&frame(2)), Err(JournalError::Io { .. })));
         assert!(matches!(journal.settle(), Err(JournalError::Io { .. })), "still owed");
+        journal.file = good;
+        journal.append(&frame(3)).unwrap();
+        let (_, frames, finding) = Journal::open(&path).unwrap();
+        assert_eq!(frames.iter().map(|frame| frame.wall).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(finding, None);
+    }
+
+    #[test]
+    fn half_a_frame_that_could_not_be_cut_off_is_cut_off_before_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (mut journal, ..) = Journal::open(&path).unwrap();
+        let frame = |wall| Frame { wall, ..Frame::default() };
+        journal.append(&frame(1)).unwrap();
+        // A handle for reading only: neither the write nor the cut after it works.
+        let good = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
+        assert!(journal.append(&frame(2)).is_err());
+        // What a disk that was full in the middle of the write left behind.
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"0badc0de {\"wa").unwrap();
+        assert!(journal.settle().is_err(), "still cannot be cut");
         journal.file = good;
         journal.append(&frame(3)).unwrap();
         let (_, frames, finding) = Journal::open(&path).unwrap();

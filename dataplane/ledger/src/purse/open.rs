@@ -95,6 +95,8 @@ impl Ledger {
         let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
         let account = Arc::clone(shard.entry(id).or_insert(made));
         drop(shard);
+        // Another thread may have made it meanwhile, with limits from before a reload.
+        self.learn_limit(now, &account, spec);
         Ok(account)
     }
 

@@ -259,3 +259,10 @@ fn places_are_found_afterwards() {
     let other = ObjectRef { kind: smartflow_compile::Kind::Policy, ..id.clone() };
     assert_eq!(locate(&text, &other, "spec"), None);
 }
+
+#[test]
+fn an_alias_of_a_fields_name_is_that_name() {
+    let loaded = load(&key("  &m models: [*m]\n")).unwrap();
+    assert_eq!(loaded.objects[0].findings(), []);
+    assert!(loaded.objects[0].spec().unwrap().contains(r#""models":["models"]"#));
+}

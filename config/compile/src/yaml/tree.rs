@@ -96,7 +96,11 @@ impl<'a> Documents<'a> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if let Some(Open { node: Node::Map(_), key: key @ None, .. }) = self.open.last_mut() {
-                    *key = Some((text.into_owned(), at));
+                    let name = text.into_owned();
+                    *key = Some((name.clone(), at));
+                    if anchor != 0 {
+                        self.anchors.insert(anchor, Tree { at, node: Node::Scalar(Value::String(name)) });
+                    }
                 } else {
                     let value = scalar::value(&text, style, tag.as_deref()).unwrap_or_else(|message| {
                         let fix = "Put it in quotes, or leave the tag out.";

@@ -87,7 +87,7 @@ impl FileLender {
         book.replayed();
         book.see_clock(now.wall);
         journal.append(&Frame { wall: book.wall(), opened: Some(opened), ..Frame::default() })?;
-        let (rates_journal, frames, torn_rates) = Journal::open(&dir.join("rates.journal"))?;
+        let (rates_journal, frames, torn_rates) = Journal::open_leniently(&dir.join("rates.journal"))?;
         let rates =
             frames.into_iter().flat_map(|frame| frame.rates.into_iter().map(move |rate| (frame.wall, rate)));
         let rates = RateBook::reopened(opened.generation, now, rates);
@@ -109,14 +109,19 @@ impl FileLender {
         &self.findings
     }
 
-    /// Brings the journal to the disk itself, for power cuts; blocks, so call it from a thread that may wait. kill -9
-    /// needs none of this.
+    /// Brings the journal of the money to the disk itself, for power cuts; whether there was anything to bring. Waits
+    /// for the disk but holds up no call, so a thread that may wait calls it every second. kill -9 needs none of this,
+    /// and rates are not worth it. [`crate::Ledger::sync`] comes first.
     ///
     /// # Errors
-    /// The disk reports a fault.
-    pub fn sync(&self) -> std::io::Result<()> {
-        let handle = self.lock().journal.handle()?;
-        handle.sync_data()
+    /// The disk reports a fault; the next call tries again.
+    pub fn sync(&self) -> std::io::Result<bool> {
+        let Some(unsynced) = self.lock().journal.unsynced()? else { return Ok(false) };
+        let synced = unsynced.sync();
+        if synced.is_err() {
+            self.lock().journal.still_unsynced(&unsynced);
+        }
+        synced.map(|()| true)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

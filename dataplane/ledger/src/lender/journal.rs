@@ -1,5 +1,5 @@
 //! The file lender's journal: one line per exchange that changed something, a checksum before each. Plain writes
-//! survive the death of the process; [`Journal::handle`] lets the owner sync for power cuts too.
+//! survive the death of the process; [`Journal::unsynced`] lets the owner sync for power cuts too.
 
 use std::{
     fs::{File, OpenOptions},
@@ -9,7 +9,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{book::Record, checksum::crc32, rate::RateRecord};
+use crate::{
+    book::Record,
+    checksum::crc32,
+    disk::{OnDisk, Unsynced},
+    rate::RateRecord,
+};
 
 /// The format written here; a newer one is not read.
 const VERSION: u32 = 1;
@@ -25,6 +30,14 @@ pub enum Finding {
         /// Where it was cut.
         at: usize,
         /// How much was cut off.
+        bytes: usize,
+    },
+    /// Records in the middle are damaged and were left out.
+    #[error("{path}: left out {bytes} damaged bytes")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How many.
         bytes: usize,
     },
     /// A predecessor's spend file, or a record in it, could not be read; what it held stays leased.
@@ -113,12 +126,14 @@ pub(super) struct Journal {
     owed: Vec<u8>,
     /// Half a frame may stand behind the whole ones.
     torn: bool,
+    disk: OnDisk,
 }
 
 impl Journal {
     /// Opens or makes the journal and reads what it holds.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<Frame>, Option<Finding>), JournalError> {
         let io = |source| JournalError::Io { path: path.to_owned(), source };
+        let disk = if path.exists() { OnDisk::name_only() } else { OnDisk::nothing() };
         let file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(io)?;
         let bytes = std::fs::read(path).map_err(io)?;
         let (frames, whole) = read_frames(path, &bytes)?;
@@ -128,12 +143,27 @@ impl Journal {
             finding =
                 Some(Finding::TornTail { path: path.to_owned(), at: whole, bytes: bytes.len() - whole });
         }
-        let length = whole as u64;
-        Ok((
-            Self { path: path.to_owned(), file, length, compact: 0, owed: Vec::new(), torn: false },
-            frames,
-            finding,
-        ))
+        let (length, owed) = (whole as u64, Vec::new());
+        let journal = Self { path: path.to_owned(), file, length, compact: 0, owed, torn: false, disk };
+        Ok((journal, frames, finding))
+    }
+
+    /// The same for a journal that may lose records: damaged ones are left out, and the file is written anew without
+    /// them.
+    pub(super) fn open_leniently(path: &Path) -> Result<(Self, Vec<Frame>, Option<Finding>), JournalError> {
+        match Self::open(path) {
+            Err(JournalError::Corrupt { .. }) => {}
+            other => return other,
+        }
+        let bytes =
+            std::fs::read(path).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
+        let mut kept = Vec::with_capacity(bytes.len());
+        bytes.split_inclusive(|byte| *byte == b'\n').filter(|raw| whole(raw).is_some()).for_each(|raw| {
+            kept.extend_from_slice(raw);
+        });
+        let finding = Finding::Damaged { path: path.to_owned(), bytes: bytes.len() - kept.len() };
+        replace(path, &kept, false).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
+        Self::open(path).map(|(journal, frames, _)| (journal, frames, Some(finding)))
     }
 
     /// Writes a frame. When this fails the frame is owed: it is written before anything else.
@@ -155,6 +185,7 @@ impl Journal {
             self.cut()?;
             return Err(self.io(source));
         }
+        self.disk.written();
         self.length += self.owed.len() as u64;
         self.owed.clear();
         Ok(())
@@ -187,11 +218,10 @@ impl Journal {
         for frame in frames {
             line(&frame, &mut bytes).map_err(|source| self.io(source))?;
         }
-        let next = self.path.with_extension("new");
-        // The handle is open before the rename, so that nothing can be appended to a file that is gone.
-        self.file = write_new(&next, &bytes, sync)
-            .and_then(|file| std::fs::rename(&next, &self.path).map(|()| file))
-            .map_err(|source| self.io(source))?;
+        self.file = replace(&self.path, &bytes, sync).map_err(|source| self.io(source))?;
+        // Its name is not on the disk: a power cut could bring the old file back, and all that was appended since,
+        // synced or not, would be gone.
+        self.disk = OnDisk::nothing();
         self.length = bytes.len() as u64;
         self.compact = self.length;
         self.owed.clear();
@@ -199,14 +229,27 @@ impl Journal {
         Ok(())
     }
 
-    /// A second handle, to sync without holding up the lender.
-    pub(super) fn handle(&self) -> io::Result<File> {
-        self.file.try_clone()
+    /// What is not on the disk yet, to be synced without holding up the lender.
+    pub(super) fn unsynced(&mut self) -> io::Result<Option<Unsynced>> {
+        self.disk.begin(&self.file, &self.path)
+    }
+
+    /// The sync failed.
+    pub(super) fn still_unsynced(&mut self, attempt: &Unsynced) {
+        self.disk.failed(attempt);
     }
 
     fn io(&self, source: io::Error) -> JournalError {
         JournalError::Io { path: self.path.clone(), source }
     }
+}
+
+/// Puts a file with `bytes` in the place of `path`, atomically; its handle appends.
+fn replace(path: &Path, bytes: &[u8], sync: bool) -> io::Result<File> {
+    let next = path.with_extension("new");
+    // The handle is open before the rename, so that nothing can be appended to a file that is gone.
+    let file = write_new(&next, bytes, sync)?;
+    std::fs::rename(&next, path).map(|()| file)
 }
 
 fn write_new(path: &Path, bytes: &[u8], sync: bool) -> io::Result<File> {
@@ -298,6 +341,26 @@ mod tests {
         let (_, frames, finding) = Journal::open(&path).unwrap();
         assert_eq!(frames.iter().map(|frame| frame.wall).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(finding, None);
+    }
+
+    #[test]
+    fn a_rewritten_journal_is_synced_with_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        drop(Journal::open(&path).unwrap());
+        let (mut journal, ..) = Journal::open(&path).unwrap();
+        let named = |journal: &mut Journal| {
+            let unsynced = journal.unsynced().unwrap()?;
+            unsynced.sync().unwrap();
+            Some(format!("{unsynced:?}").contains("directory: Some"))
+        };
+        assert_eq!(named(&mut journal), Some(false), "an old file has its name");
+        assert_eq!(named(&mut journal), None);
+        journal.append(&Frame::default()).unwrap();
+        assert_eq!(named(&mut journal), Some(false));
+        journal.rewrite(std::iter::once(Frame::default()), true).unwrap();
+        assert_eq!(named(&mut journal), Some(true));
+        assert_eq!(named(&mut journal), None);
     }
 
     #[test]

@@ -65,6 +65,7 @@ impl Ledger {
             last_wall: AtomicI64::new(now.wall),
             swept: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            unsynced: AtomicBool::new(true),
             findings,
             wake: Mutex::new(None),
             _lock: file,

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub mod clock;
+pub mod disk;
 pub mod guards;
 pub mod hold;
 pub mod plan;
@@ -29,6 +30,8 @@ const LEASE_MILLIS: u64 = 600_000;
 pub struct Opened {
     /// Money.
     pub ledger: Ledger,
+    /// Where the money is lent from; [`disk::Disk`] keeps both on the disk.
+    pub lender: Arc<FileLender>,
     /// Rates.
     pub desk: RateDesk,
     /// Epoch of the limits that this process declares; grows with every start.
@@ -46,7 +49,8 @@ pub fn open(data_dir: &Path, now: Now) -> Result<Opened, OpenError> {
     for finding in lender.findings() {
         tracing::warn!(%finding, "the ledger was repaired");
     }
-    let lender: Arc<dyn Lender> = Arc::new(lender);
+    let file = Arc::new(lender);
+    let lender: Arc<dyn Lender> = file.clone();
     let incarnation = Incarnation::random();
     let options = Options {
         install: INSTALL.to_owned(),
@@ -59,7 +63,7 @@ pub fn open(data_dir: &Path, now: Now) -> Result<Opened, OpenError> {
     for finding in ledger.findings() {
         tracing::warn!(%finding, "the ledger was repaired");
     }
-    Ok(Opened { ledger, desk: RateDesk::new(&lender, incarnation, PodId(0)), epoch })
+    Ok(Opened { ledger, lender: file, desk: RateDesk::new(&lender, incarnation, PodId(0)), epoch })
 }
 
 /// What is left of the tightest budget.

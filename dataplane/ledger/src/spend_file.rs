@@ -95,6 +95,15 @@ pub(crate) struct DeadFile {
     pub(crate) damaged: usize,
 }
 
+impl SpentRow {
+    /// Two records of one window: of each total the greater.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.totals = self.totals.max(other.totals);
+        self.reserved = self.reserved.max(other.reserved);
+        self.closed_total = self.closed_total.max(other.closed_total);
+    }
+}
+
 impl SpendFile {
     /// Makes the file of `incarnation` in `dir`.
     pub(crate) fn create(dir: &Path, incarnation: Incarnation, pod: PodId) -> io::Result<Self> {

@@ -249,6 +249,18 @@ impl Object {
         matches!(&self.body, Body::Key { draft: Some(draft), .. } if draft.token == TokenSource::Generated)
     }
 
+    /// The Secret that a token which is made belongs in: `secretName`, else the key's own name.
+    #[must_use]
+    pub fn token_secret(&self) -> ObjectName {
+        match &self.body {
+            Body::Key { draft: Some(draft), .. } => match &draft.secret_name {
+                Some(secret) => ObjectName::new(self.id.name.namespace.clone(), &**secret),
+                None => self.id.name.clone(),
+            },
+            _ => self.id.name.clone(),
+        }
+    }
+
     /// Gives a VirtualKey the hash of the token that was made for it.
     #[must_use]
     pub fn with_token(mut self, token: TokenHash) -> Self {

@@ -15,6 +15,8 @@ pub(crate) struct KeyDraft {
     pub(crate) key: Key,
     pub(crate) token: TokenSource,
     pub(crate) parent: Option<Box<str>>,
+    /// The Secret that a generated token belongs in, where it is not the key's own name.
+    pub(crate) secret_name: Option<Box<str>>,
 }
 
 /// Where a key's token comes from.
@@ -95,6 +97,7 @@ pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>
             (None, None) => TokenSource::Generated,
         },
         parent: spec.parent_ref.map(|p| p.name.into()),
+        secret_name: spec.secret_name.map(Into::into),
     };
     (findings.len() == faults).then_some(draft)
 }

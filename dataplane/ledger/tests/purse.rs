@@ -5,7 +5,10 @@ use std::{path::Path, sync::Arc};
 
 use smartflow_ledger::{
     Account, AccountSpec, Extension, Incarnation, Ledger, Now, Options, Outcome, Period, PodId, Reservation,
-    Revision, Why, lender::FileLender, money::NANOS_PER_USD,
+    Revision, Why, Window,
+    lender::{FileLender, Lender},
+    message::{Batch, MoneyAsk, Totals},
+    money::NANOS_PER_USD,
 };
 
 const START: Now = Now { mono: 1_000_000_000, wall: 1_795_262_400_000 };
@@ -222,6 +225,67 @@ fn a_new_day_is_a_new_window_and_a_reservation_keeps_its_own() {
     held.settle(tomorrow, 110);
     let view = ledger.view(tomorrow, &key);
     assert_eq!((view.spent, view.reserved, view.remaining), (10, 0, 90));
+}
+
+/// A lender that holds today's window of `spec` with another end than the calendar's: the rules of the time zone changed
+/// with an update of the gateway.
+fn open_with_stored_window(dir: &Path, end: i64) -> Ledger {
+    let lender = FileLender::open(&dir.join("lender"), START).unwrap();
+    let window = Window { start: START.wall - 12 * 3_600_000, end };
+    let ask = MoneyAsk {
+        account: spec(0, 1).id("test"),
+        window,
+        incarnation: Incarnation(5),
+        pod: PodId(1),
+        number: 1,
+        totals: Totals::default(),
+        reservation: 0,
+        lend: None,
+        limit: Some((1_000, Revision { epoch: 1, number: 1 })),
+        close: true,
+        closed_total: 0,
+    };
+    let (incarnation, pod, rates) = (Incarnation(5), PodId(1), Vec::new());
+    let batch = Batch { incarnation, pod, recalls_after: 0, money: vec![ask], rates };
+    let mut told = lender.exchange(START, &batch);
+    let answer = told.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(matches!(answer, std::task::Poll::Ready(Ok(_))));
+    drop(told);
+    drop(lender);
+    open(dir, START)
+}
+
+#[test]
+fn a_window_whose_end_moved_with_the_time_zone_data_is_not_paid_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let ends = 300_000_u64;
+    let ledger = open_with_stored_window(dir.path(), at(ends).wall);
+    let key = account(&ledger, 1_000);
+    let spend = |millis: u64, amount: i64| {
+        let held = reserve(&ledger, at(millis), &key, amount)?;
+        assert_eq!(held.settle(at(millis), amount).overrun, 0);
+        Some(())
+    };
+    let mut spent = 0;
+    for call in 0..60 {
+        spent += spend(call * 10, 10).map_or(0, |()| 10);
+    }
+    assert_eq!((spent, ledger.view(at(1_000), &key).resets_at), (600, Some(at(ends).wall)));
+    // In the last minute the next window is lent ahead; the calendar's begins where this one began.
+    for second in (ends / 1_000 - 60)..(ends / 1_000 - 1) {
+        spent += spend(second * 1_000, 1).map_or(0, |()| 1);
+        (0..5).for_each(|n| ledger.tick(at(second * 1_000 + n * 200)));
+        let view = ledger.view(at(second * 1_000 + 999), &key);
+        assert_eq!((view.spent, view.remaining), (spent, 1_000 - spent), "{second}");
+    }
+    while spend(ends - 1_000, 10).is_some() {
+        spent += 10;
+        assert!(spent <= 1_000, "above the cap");
+    }
+    assert!(spent > 990);
+    // When it has ended, the calendar's window opens.
+    assert_eq!(ledger.view(at(ends), &key).remaining, 1_000);
+    assert!(spend(ends, 1_000).is_some());
 }
 
 #[test]

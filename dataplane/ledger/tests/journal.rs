@@ -199,6 +199,18 @@ fn the_clock_does_not_go_back_over_a_restart() {
     drop(open(dir.path()).unwrap());
     let earlier = Now { wall: NOW.wall - 7_200_000, ..NOW };
     let lender = FileLender::open(dir.path(), earlier).unwrap();
+    let hours = lender.findings().iter().map(|finding| match finding {
+        Finding::ClockBehind { hours, .. } => *hours,
+        other => panic!("{other}"),
+    });
+    assert_eq!(
+        hours.collect::<Vec<_>>(),
+        [2],
+        "no budget starts anew before the clock has caught up: said loudly"
+    );
+    drop(lender);
+    let lender = FileLender::open(dir.path(), Now { wall: NOW.wall - 3_599_999, ..NOW }).unwrap();
+    assert_eq!(lender.findings(), []);
     let batch = Batch {
         incarnation: Incarnation(1),
         pod: PodId(1),

@@ -40,6 +40,16 @@ pub enum Finding {
         /// How many.
         bytes: usize,
     },
+    /// The clock is behind what the ledger has seen: windows follow the later of the two (L3).
+    #[error(
+        "{path}: the clock is {hours} h behind the time in this file, so no budget starts anew until it has caught up; if the clock is right, it was wrong before"
+    )]
+    ClockBehind {
+        /// The file.
+        path: PathBuf,
+        /// By how many whole hours.
+        hours: i64,
+    },
     /// A predecessor's spend file, or a record in it, could not be read; what it held stays leased.
     #[error("{path}: {problem}")]
     SpendFile {

@@ -3,6 +3,7 @@
 use self::guards::{INSTALL, Room, Unit};
 use jiff::Timestamp;
 use smartflow_ledger::lender::{FileLender, Lender};
+use smartflow_ledger::money::UsdText;
 use smartflow_ledger::rate::RateDesk;
 use smartflow_ledger::{Incarnation, Ledger, Now, OpenError, Options, PodId};
 use std::path::Path;
@@ -19,8 +20,8 @@ pub mod tokens;
 
 /// Nano-USD as a decimal in US dollars.
 #[must_use]
-pub fn usd(nanos: i64) -> String {
-    smartflow_ledger::money::format_usd(nanos)
+pub fn usd(nanos: i64) -> UsdText {
+    UsdText::new(nanos)
 }
 
 /// The contract's default (ledger.md L13). A lender in this process never leaves: here it only sets how often is reported.

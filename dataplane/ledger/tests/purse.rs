@@ -227,6 +227,42 @@ fn a_new_day_is_a_new_window_and_a_reservation_keeps_its_own() {
     assert_eq!((view.spent, view.reserved, view.remaining), (10, 0, 90));
 }
 
+#[test]
+fn starts_that_only_look_at_an_exhausted_budget_leave_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let lifetime = AccountSpec { period: Period::Lifetime, ..spec(100, 1) };
+    let first = open(dir.path(), START);
+    let key = first.account(START, &lifetime).unwrap();
+    reserve(&first, START, &key, 100).unwrap().settle(START, 100);
+    assert!(first.close(START));
+    drop((first, key));
+    for start in 1..=20 {
+        let ledger = open(dir.path(), at(start));
+        let key = ledger.account(at(start), &lifetime).unwrap();
+        assert_eq!(ledger.left(at(start), &key), 0, "refused before anything is reserved");
+        assert!(ledger.close(at(start)));
+    }
+    let lender = Arc::new(FileLender::open(&dir.path().join("lender"), at(100)).unwrap());
+    let rows = |lender: &FileLender| {
+        let mut standing = lender.standing(lifetime.id("test"));
+        match standing.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(Ok(all)) => (all[0].rows.len(), all[0].spent),
+            other => panic!("{other:?}"),
+        }
+    };
+    let batch = |at| {
+        let (incarnation, pod, money, rates) = (Incarnation(9), PodId(1), Vec::new(), Vec::new());
+        drop(lender.exchange(at, &Batch { incarnation, pod, recalls_after: 0, money, rates }));
+    };
+    batch(at(100));
+    assert_eq!(rows(&lender), (21, 100));
+    batch(at(100 + 3_600_000));
+    assert_eq!(rows(&lender), (1, 100), "who held and spent nothing is forgotten after an hour");
+    drop(lender);
+    let lender = FileLender::open(&dir.path().join("lender"), at(3_700_000)).unwrap();
+    assert_eq!(rows(&lender), (1, 100), "for good");
+}
+
 /// A lender that holds today's window of `spec` with another end than the calendar's: the rules of the time zone changed
 /// with an update of the gateway.
 fn open_with_stored_window(dir: &Path, end: i64) -> Ledger {

@@ -75,7 +75,7 @@ impl Book {
         let money = batch.money.iter().map(|ask| self.ask(now, batch.incarnation, ask)).collect();
         debug_assert_eq!(self.check_asked(batch), Ok(()));
         if self.wall - self.purged >= WALL_HOUR {
-            self.purge_old();
+            self.purge_old(now.mono);
         }
         let recalls = self.recalls(batch.incarnation, batch.recalls_after);
         let (generation, wall, rates) = (self.generation, self.wall, Vec::new());
@@ -141,13 +141,15 @@ impl Book {
     }
 
     /// Folds rows and drops windows and accounts that nobody needs any more.
-    fn purge_old(&mut self) {
+    fn purge_old(&mut self, mono: u64) {
+        // Not at once after a start: it is not known yet who is still there.
+        let mono = (self.purged > 0).then_some(mono);
         self.purged = self.wall;
         let wall = self.wall;
         let changes = &mut self.changes;
         self.entries.retain(|account, entry| {
             for page in &mut entry.pages {
-                if page.fold(wall) {
+                if page.fold(wall, mono) {
                     changes.extend(page.records(*account));
                 }
             }

@@ -6,12 +6,15 @@ use super::{record::Record, row::Row};
 use crate::{
     account::{AccountId, Incarnation},
     clock::{LATE_REPORTS, SECOND},
-    message::MoneyAsk,
+    message::{MoneyAsk, Totals},
     window::Window,
 };
 
 /// A pod is *active* on an account for this long after its last message about it (L7).
 const ACTIVE: u64 = 10 * SECOND;
+
+/// A row that says nothing is kept this long after its last message.
+const SILENT: u64 = 3_600 * SECOND;
 
 /// The rows of one window, and what became of rows that are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +122,9 @@ impl Page {
     }
 
     /// Rows closed 48 h ago become a sum, so that a Lifetime budget does not grow with every restart. In a window that
-    /// ended 48 h ago all do.
-    pub(super) fn fold(&mut self, wall: i64) -> bool {
+    /// ended 48 h ago all do. With `mono`, rows that never held anything and were silent for an hour go as well: a
+    /// process that only looked.
+    pub(super) fn fold(&mut self, wall: i64, mono: Option<u64>) -> bool {
         let before = self.rows.len();
         let over = self.window.end.saturating_add(LATE_REPORTS) <= wall;
         let folded = &mut self.folded;
@@ -132,7 +136,9 @@ impl Page {
                 folded.forfeited += row.forfeited() + row.leased();
                 folded.written_off += row.written_off.min(row.totals.leased());
             }
-            !(old || over)
+            let silent = |mono: u64| row.seen.is_none_or(|at| mono.saturating_sub(at) >= SILENT);
+            let idle = row.closed.is_none() && row.totals == Totals::default() && mono.is_some_and(silent);
+            !(old || over || idle)
         });
         before != self.rows.len()
     }

@@ -23,7 +23,7 @@ fn pairs() -> Vec<Pair> {
     let simulated = |rest: Value| merged(json!({ "provider": "simulated" }), rest);
     let key = json!({ "secretRef": { "name": "openai", "key": "key" } });
     let shared = |limits: Value| json!({ "limits": limits });
-    vec![
+    [
         Pair {
             kind: "LLMProvider",
             node: "spec",
@@ -74,6 +74,15 @@ fn pairs() -> Vec<Pair> {
             bad: shared(json!({})),
             reported: "spec.limits",
         },
+    ]
+    .into_iter()
+    .chain(policy_pairs())
+    .collect()
+}
+
+fn policy_pairs() -> [Pair; 5] {
+    let shared = |limits: Value| json!({ "limits": limits });
+    [
         Pair {
             kind: "Policy",
             node: "spec.limits",

@@ -20,7 +20,7 @@ pub(super) enum Rules {
     /// Node by node.
     Nodes(Vec<Ruled>),
     /// All of it at once: rules stand where a node is there many times (in lists and maps).
-    Whole(CompiledSchema),
+    Whole(Box<CompiledSchema>),
 }
 
 /// A node that has rules.
@@ -50,7 +50,7 @@ impl Rules {
         if collect(spec, &mut Vec::new(), &mut nodes) {
             Self::Nodes(nodes)
         } else {
-            Self::Whole(compile(spec))
+            Self::Whole(Box::new(compile(spec)))
         }
     }
 

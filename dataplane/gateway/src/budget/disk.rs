@@ -76,25 +76,38 @@ mod tests {
     use super::super::{Opened, clock::Clock, open};
     use super::*;
     use smartflow_ledger::{AccountSpec, Outcome, Period, Revision};
-    use std::sync::mpsc::channel;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
     const LONG: Duration = Duration::from_secs(3600);
     const PATIENCE: Duration = Duration::from_secs(20);
 
+    fn await_that(what: impl Fn() -> bool) {
+        let due = Instant::now() + PATIENCE;
+        while !what() {
+            assert!(Instant::now() < due, "nobody synced");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// Counts what it is asked, and fails or not.
+    fn counting(every: Duration, fails: bool) -> (Disk, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        let disk = Disk::start(every, move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            if fails { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        });
+        (disk.unwrap(), count)
+    }
+
     #[test]
     fn it_syncs_in_time_also_after_a_fault_and_once_more_at_the_end() {
-        let (told, heard) = channel();
-        let disk = Disk::start(Duration::from_millis(1), move || {
-            told.send(()).unwrap();
-            Err(io::ErrorKind::StorageFull.into())
-        });
-        (0..3).for_each(|_| heard.recv_timeout(PATIENCE).unwrap());
-        drop(disk.unwrap());
-        assert!(heard.iter().count() >= 1);
-        let (told, heard) = channel();
-        drop(Disk::start(LONG, move || told.send(()).map_err(io::Error::other)).unwrap());
-        assert_eq!(heard.iter().count(), 1, "at the end, and the drop waited for it");
+        let (_disk, count) = counting(Duration::from_millis(1), true);
+        await_that(|| count.load(Ordering::SeqCst) >= 3);
+        let (disk, count) = counting(LONG, false);
+        drop(disk);
+        assert_eq!(count.load(Ordering::SeqCst), 1, "at the end, and the drop waited for it");
     }
 
     #[test]
@@ -116,11 +129,7 @@ mod tests {
         let Outcome::Reserved(held) = ledger.reserve(clock.now(), &[(key, 10)]) else { panic!("refused") };
         held.settle(clock.now(), 10);
         (0..4).for_each(|_| ledger.tick(clock.now()));
-        let due = Instant::now() + PATIENCE;
-        while ledger.is_unsynced() {
-            assert!(Instant::now() < due, "nobody synced");
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
+        await_that(|| !ledger.is_unsynced());
         ledger.close(clock.now());
         drop(disk);
         assert!(!ledger.is_unsynced() && !lender.sync().unwrap(), "the last words as well");

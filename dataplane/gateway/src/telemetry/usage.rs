@@ -10,14 +10,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 /// Bytes that a runtime keeps for the writer.
 const MOST_WAITING: usize = 32 * 1024 * 1024;
-/// Memory that an emptied buffer keeps.
-const KEPT: usize = 1024 * 1024;
+/// At so many bytes the writer is woken before its time: what is written soon is still in the processor's cache.
+const MANY_WAITING: usize = 256 * 1024;
+/// Memory that a buffer keeps at least; of a larger one half is given back when a sixteenth would have done.
+const KEPT: usize = 64 * 1024;
 /// How often lines are written.
 const PERIOD: Duration = Duration::from_millis(100);
 
@@ -63,6 +65,7 @@ impl Outcome {
 pub struct Queue {
     /// `None`: nobody reads them.
     waiting: Option<Mutex<Waiting>>,
+    writer: OnceLock<Thread>,
     dropped: Counter,
 }
 
@@ -106,10 +109,17 @@ impl Queue {
         let Some(waiting) = &self.waiting else { return };
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let Waiting { text, stamp } = &mut *waiting;
-        if text.len() < MOST_WAITING {
-            line.write(stamp.at(line.time), text);
-        } else {
+        let before = text.len();
+        if before >= MOST_WAITING {
             self.dropped.inc();
+            return;
+        }
+        line.write(stamp.at(line.time), text);
+        if before < MANY_WAITING
+            && text.len() >= MANY_WAITING
+            && let Some(writer) = self.writer.get()
+        {
+            writer.unpark();
         }
     }
 
@@ -140,12 +150,18 @@ impl Writer {
             "stdout" => Some(Box::new(io::stdout())),
             file => Some(Box::new(append(Path::new(file))?)),
         };
-        let queue =
-            || Queue { waiting: sink.is_some().then(Mutex::default), dropped: metrics.usage_dropped.clone() };
+        let queue = || Queue {
+            waiting: sink.is_some().then(Mutex::default),
+            writer: OnceLock::new(),
+            dropped: metrics.usage_dropped.clone(),
+        };
         let queues: Vec<_> = (0..runtimes).map(|_| Arc::new(queue())).collect();
         let (all, stopped) = (queues.clone(), stop.clone());
         let thread = std::thread::Builder::new().name("usage".to_owned());
         let thread = thread.spawn(move || write_until(&stopped, &all, sink))?;
+        for queue in &queues {
+            let _ = queue.writer.set(thread.thread().clone());
+        }
         Ok(Self { queues, stop, thread: Some(thread) })
     }
 
@@ -183,8 +199,10 @@ fn write_until(stop: &AtomicBool, queues: &[Arc<Queue>], mut sink: Option<Box<dy
             {
                 tracing::error!(%error, "usage lines cannot be written");
             }
+            if text.len() < text.capacity() / 16 {
+                text.shrink_to((text.capacity() / 2).max(KEPT));
+            }
             text.clear();
-            text.shrink_to(KEPT);
         }
         if last {
             return;

@@ -45,9 +45,10 @@ pub struct PolicyBudget {
     pub budget: Budget,
 }
 
-/// Who may use what.
+/// Who may use what; at least one of the two.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.groups) || has(self.models)").message("set at least one of groups, models"))]
 pub struct PolicyAccess {
     /// Groups of the key's owner that may, or may not, make the calls that the policy targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,15 +61,16 @@ pub struct PolicyAccess {
 /// Groups that may, and groups that may not. Deny wins.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.allow) || has(self.deny)").message("set at least one of allow, deny"))]
 pub struct AllowDeny {
-    /// Only owners in one of these. Empty = all.
+    /// Only owners in one of these. Left out = all; it cannot be empty, as nobody could tell whether that is all or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub allow: Vec<String>,
     /// Never owners in one of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub deny: Vec<String>,
 }
@@ -76,15 +78,22 @@ pub struct AllowDeny {
 /// Models that may be used, and models that may not. Deny wins.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.allow) || has(self.deny)").message("set at least one of allow, deny"))]
 pub struct AllowDenyModels {
-    /// Only these: exact, `prefix*` or `*`. Empty = all.
+    /// Only these: exact, `prefix*` or `*`. Left out = all; it cannot be empty, as nobody could tell whether that is all or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = r"^([!-)+-~]+\*?|\*)$")))]
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(min = 1, max = 253), regex(pattern = r"^([!-)+-~]+\*?|\*)$"))
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub allow: Vec<String>,
     /// Never these: exact, `prefix*` or `*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = r"^([!-)+-~]+\*?|\*)$")))]
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(min = 1, max = 253), regex(pattern = r"^([!-)+-~]+\*?|\*)$"))
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub deny: Vec<String>,
 }

@@ -31,7 +31,8 @@ pub struct Targets {
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub groups: Vec<String>,
-    /// Models, as the caller wrote them or as the provider names them: exact, `prefix*` or `*`.
+    /// Models, by any name that their LLMProvider declares (`name`, alias, either after `provider/`): exact, `prefix*` or `*`.
+    /// `upstreamName` does not count: whoever may declare LLMProviders decides what a name stands for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = r"^([!-)+-~]+\*?|\*)$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -70,7 +70,8 @@ pub struct VirtualKeySpec {
     /// Refuse the key now.
     #[serde(default)]
     pub disabled: bool,
-    /// Name of the Secret that the generated token is written to. Default: the key's own name.
+    /// Name of the Secret that the generated token is written to; without a cluster, of its file in the data folder
+    /// (`keys/<namespace>/<secretName>.token`). Default: the key's own name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub secret_name: Option<String>,

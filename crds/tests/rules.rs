@@ -23,7 +23,7 @@ fn pairs() -> Vec<Pair> {
     let simulated = |rest: Value| merged(json!({ "provider": "simulated" }), rest);
     let key = json!({ "secretRef": { "name": "openai", "key": "key" } });
     let shared = |limits: Value| json!({ "limits": limits });
-    vec![
+    [
         Pair {
             kind: "LLMProvider",
             node: "spec",
@@ -74,6 +74,15 @@ fn pairs() -> Vec<Pair> {
             bad: shared(json!({})),
             reported: "spec.limits",
         },
+    ]
+    .into_iter()
+    .chain(policy_pairs())
+    .collect()
+}
+
+fn policy_pairs() -> [Pair; 5] {
+    let shared = |limits: Value| json!({ "limits": limits });
+    [
         Pair {
             kind: "Policy",
             node: "spec.limits",
@@ -81,6 +90,30 @@ fn pairs() -> Vec<Pair> {
             good: shared(json!({ "per": "User", "tokensPerDay": 4 })),
             bad: shared(json!({ "per": "User" })),
             reported: "spec.limits",
+        },
+        Pair {
+            kind: "Policy",
+            node: "spec.access",
+            about: "has(self.groups)",
+            good: json!({ "access": { "models": { "allow": ["gpt*"] } } }),
+            bad: json!({ "access": {} }),
+            reported: "spec.access",
+        },
+        Pair {
+            kind: "Policy",
+            node: "spec.access.groups",
+            about: "has(self.deny)",
+            good: json!({ "access": { "groups": { "allow": ["staff"] } } }),
+            bad: json!({ "access": { "groups": {} } }),
+            reported: "spec.access.groups",
+        },
+        Pair {
+            kind: "Policy",
+            node: "spec.access.models",
+            about: "has(self.deny)",
+            good: json!({ "access": { "models": { "deny": ["gpt*"] } } }),
+            bad: json!({ "access": { "models": {} } }),
+            reported: "spec.access.models",
         },
         Pair {
             kind: "Policy",

@@ -175,6 +175,13 @@ impl Finding {
         Self { severity: Severity::Warning, ..self }
     }
 
+    /// True when it says that `path`, or what holds it, is there twice, so that nobody knows which one is meant.
+    pub(crate) fn doubles(&self, path: &str) -> bool {
+        let above = path.strip_prefix(&*self.path);
+        self.reason == Reason::DuplicateKey
+            && above.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
     /// True when it takes something out of force.
     #[must_use]
     pub fn is_error(&self) -> bool {

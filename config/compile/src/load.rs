@@ -6,6 +6,9 @@ use crate::object::{Object, ObjectRef};
 use crate::yaml::{Documents, Tree, check};
 use std::collections::BTreeMap;
 
+/// Text that is parsed once, what it holds being kept until its end is seen; a longer one is checked first.
+const AT_ONCE: usize = 1 << 20;
+
 /// What a text holds.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -44,6 +47,12 @@ pub fn load(text: &str) -> Result<Loaded, Finding> {
 /// # Errors
 /// As [`load`].
 pub fn load_each(text: &str, mut each: impl FnMut(Item)) -> Result<(), Finding> {
+    if text.len() <= AT_ONCE {
+        let read = |document: Result<_, _>| document.map(|(tree, findings)| item(&tree, findings));
+        let items = Documents::of(text).map(read).collect::<Result<Vec<_>, _>>()?;
+        items.into_iter().for_each(each);
+        return Ok(());
+    }
     check(text)?;
     for document in Documents::of(text) {
         let (tree, findings) = document?;

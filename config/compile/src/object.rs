@@ -12,7 +12,7 @@ use crate::path;
 use crate::schema;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
-use smartflow_snapshot::{Effect, Enforcement, ObjectName, Targets, TokenHash};
+use smartflow_snapshot::{Effect, ObjectName, TokenHash};
 use std::fmt;
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ impl Object {
         let mut last_good = None;
         let body = match id.kind {
             Kind::Secret => Body::Secret(SecretData::of(&value, &mut findings)),
-            Kind::Namespace => Body::Namespace(namespace::labels(&value)),
+            Kind::Namespace => Body::Namespace(namespace::labels(&value, &findings)),
             kind => {
                 let written = spec.clone();
                 if let Some(schema) = schema::of_kind(kind.as_str()) {
@@ -211,7 +211,7 @@ impl Object {
     }
 
     /// Takes over what another declaration of the same object takes away, for when it cannot be told which one is meant:
-    /// `disabled` and `expiresAt` of a key; of policies that differ, the whole namespace is concerned.
+    /// `disabled` and `expiresAt` of a key; of policies, what either concerns; of namespaces, only labels that both have.
     #[must_use]
     pub fn restricted_by(mut self, other: &Self) -> Self {
         match (&mut self.body, &other.body) {
@@ -220,15 +220,9 @@ impl Object {
                 salvage.expires_at = [salvage.expires_at, more.expires_at].into_iter().flatten().min();
                 draft.iter_mut().for_each(|draft| more.tighten(&mut draft.key));
             }
-            (Body::Policy(draft), Body::Policy(more)) if draft != more => {
-                let strict = |d: &PolicyDraft| {
-                    d.policy.as_ref().is_some_and(|p| p.enforcement == Enforcement::Enforce)
-                };
-                let base = if strict(more) && !strict(draft) { more } else { &*draft };
-                let mut wide = PolicyDraft { home_only: true, ..PolicyDraft::clone(base) };
-                wide.policy.iter_mut().for_each(|policy| policy.targets = Targets::default());
-                *draft = Arc::new(wide);
-            }
+            (Body::Policy(draft), Body::Policy(more)) if draft != more => *draft = Arc::new(draft.or(more)),
+            // Labels grant: providers select by them.
+            (Body::Namespace(labels), Body::Namespace(more)) => labels.retain(|k, v| more.get(k) == Some(v)),
             _ => {}
         }
         self
@@ -269,6 +263,18 @@ impl Object {
         matches!(&self.body, Body::Key { draft: Some(draft), .. } if draft.token == TokenSource::Generated)
     }
 
+    /// The Secret that a token which is made belongs in: `secretName`, else the key's own name.
+    #[must_use]
+    pub fn token_secret(&self) -> ObjectName {
+        match &self.body {
+            Body::Key { draft: Some(draft), .. } => match &draft.secret_name {
+                Some(secret) => ObjectName::new(self.id.name.namespace.clone(), &**secret),
+                None => self.id.name.clone(),
+            },
+            _ => self.id.name.clone(),
+        }
+    }
+
     /// Gives a VirtualKey the hash of the token that was made for it.
     #[must_use]
     pub fn with_token(mut self, token: TokenHash) -> Self {
@@ -301,7 +307,7 @@ fn body(kind: Kind, name: &ObjectName, spec: &Value, written: &Value, findings: 
         Kind::VirtualKey => Body::Key {
             draft: checked(spec, findings, |spec, findings| virtual_key::draft(name, spec, findings))
                 .map(Box::new),
-            salvage: KeySalvage::of(written),
+            salvage: KeySalvage::of(written, findings),
             generated: None,
         },
         Kind::Policy => {

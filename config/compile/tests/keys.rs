@@ -193,3 +193,29 @@ fn values_are_checked_one_by_one() {
     assert_eq!(&*wrong.findings()[0].path, "spec.budget.timezone");
     assert!(!wrong.is_valid());
 }
+
+/// Whatever takes away is obeyed as soon as it can be guessed.
+#[test]
+fn disabled_is_obeyed_in_every_writing_and_when_it_is_there_twice() {
+    let good = key("a", "k", json!({ "models": ["*"] }));
+    let disabled = |spec: &str| {
+        let head =
+            "apiVersion: smartflow.dev/v1alpha1\nkind: VirtualKey\nmetadata: {name: k, namespace: a}\n";
+        let object = smartflow_compile::load(&format!("{head}spec:\n{spec}")).unwrap().objects.remove(0);
+        assert!(!object.is_valid());
+        let compiled = with([object.with_last_good(good.spec().unwrap())]);
+        assert_eq!(
+            report(&compiled, Kind::VirtualKey, "a", "k").serving,
+            Serving::Nothing,
+            "it has no token"
+        );
+        compiled.snapshot.keys_by_name.get(&name("a", "k")).unwrap().disabled
+    };
+    for yes in ["true", "yes", "'True'", "\"true\"", "on", "1", "[true]", "false\n  disabled: true"] {
+        assert!(disabled(&format!("  typo: 1\n  disabled: {yes}\n")), "{yes}");
+    }
+    assert!(disabled("  models: []\nspec:\n  disabled: true\n"), "the whole spec twice");
+    for no in ["no", "'false'", "0", "", "off"] {
+        assert!(!disabled(&format!("  typo: 1\n  disabled: {no}\n")), "{no}");
+    }
+}

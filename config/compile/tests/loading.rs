@@ -259,3 +259,31 @@ fn places_are_found_afterwards() {
     let other = ObjectRef { kind: smartflow_compile::Kind::Policy, ..id.clone() };
     assert_eq!(locate(&text, &other, "spec"), None);
 }
+
+#[test]
+fn an_alias_of_a_fields_name_is_that_name() {
+    let loaded = load(&key("  &m models: [*m]\n")).unwrap();
+    assert_eq!(loaded.objects[0].findings(), []);
+    assert!(loaded.objects[0].spec().unwrap().contains(r#""models":["models"]"#));
+}
+
+/// A short text is read once, a long one checked first: either way nothing of a text with a fault is used.
+#[test]
+fn a_fault_at_the_end_makes_the_whole_text_unreliable_however_long_it_is() {
+    let bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned()
+        + &(1..9).fold(String::new(), |mut text, i| {
+            let (before, this) = (char::from(b'a' + i - 1), char::from(b'a' + i));
+            let _ = writeln!(text, "{this}: &{this} [{}]", vec![format!("*{before}"); 10].join(", "));
+            text
+        });
+    for filler in [0, 2 << 20] {
+        for (end, reason) in [("spec: [\n", Reason::Syntax), (&*bomb, Reason::TooComplex)] {
+            let text = format!("{}---\n# {}\n---\n{end}", key("  models: []\n"), "x".repeat(filler));
+            let mut seen = 0;
+            let fault = load_each(&text, |_| seen += 1).unwrap_err();
+            assert_eq!((fault.reason, seen, fault.at.is_some()), (reason, 0, true), "{filler}");
+        }
+        let text = format!("{}---\n# {}\n", key("  models: []\n"), "x".repeat(filler));
+        assert_eq!(load(&text).unwrap().objects.len(), 1);
+    }
+}

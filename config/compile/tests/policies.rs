@@ -127,3 +127,75 @@ fn a_readable_mode_holds_in_an_invalid_policy() {
     let off = world([policy("a", "p", json!({ "enforcement": "Off", "typo": 1 }))]);
     assert_eq!(only(&off), None);
 }
+
+/// What is there twice may mean either, so that neither is relied on.
+#[test]
+fn fields_that_are_there_twice_do_not_open_a_policy() {
+    let text = |spec: &str| {
+        let head =
+            "apiVersion: smartflow.dev/v1alpha1\nkind: Policy\nmetadata: {name: p, namespace: platform}\n";
+        let mut loaded = smartflow_compile::load(&format!("{head}{spec}")).unwrap();
+        closed(loaded.objects.remove(0))
+    };
+    let limits = "  limits: {requestsPerMinute: 5}\n";
+    let off = text(&format!("spec:\n  enforcement: Off\n  enforcement: Enforce\n{limits}"));
+    assert_eq!(off.enforcement, Enforcement::Enforce);
+    let narrow = "  targets: {users: [a], namespaces: [x]}\n  targets: {users: [b], namespaces: [x]}\n";
+    let targets = text(&format!("spec:\n{narrow}{limits}"));
+    assert!(targets.targets.users.is_empty() && namespaces(&targets) == ["platform"]);
+    let spec = text(&format!(
+        "spec:\n  enforcement: DryRun\n  targets: {{users: [a]}}\n{limits}spec:\n  targets: {{users: [b]}}\n{limits}"
+    ));
+    assert!(spec.targets.users.is_empty() && spec.enforcement == Enforcement::Enforce);
+}
+
+#[test]
+fn a_policy_that_is_declared_twice_is_closed_on_what_either_concerns() {
+    let copy = |namespace: &str, targets: Value, mode: &str| {
+        policy(namespace, "p", limited(json!({ "targets": targets, "enforcement": mode })))
+    };
+    let both = |a: Object, b: &Object| {
+        let why = smartflow_compile::Finding::error(
+            Reason::DuplicateObject,
+            "metadata.name",
+            "Twice.",
+            "Delete one.",
+        );
+        closed(a.restricted_by(b).refuse(why))
+    };
+    let vendor = smartflow_snapshot::ObjectName::new("x", "v");
+    let concerns =
+        |p: &Policy, namespace: &str, model: &str| p.targets.matches(namespace, None, model, model, &vendor);
+    let a = copy("platform", json!({ "namespaces": ["a"], "models": ["m"] }), "DryRun");
+    let b = copy("platform", json!({ "namespaces": ["b"], "models": ["n*"] }), "Enforce");
+    for policy in [both(a.clone(), &b), both(b.clone(), &a)] {
+        assert_eq!(policy.enforcement, Enforcement::Enforce);
+        assert!(concerns(&policy, "a", "m") && concerns(&policy, "b", "nn"));
+        assert!(!concerns(&policy, "c", "m") && !concerns(&policy, "a", "x"));
+    }
+    let all = copy("platform", json!({}), "Enforce");
+    assert!(concerns(&both(a.clone(), &all), "c", "x"), "one of them concerns everything");
+    let unreadable = policy("platform", "p", json!({ "targets": 7 }));
+    let policy = both(a, &unreadable);
+    assert!(
+        concerns(&policy, "a", "m") && concerns(&policy, "platform", "x") && !concerns(&policy, "c", "m")
+    );
+    let own =
+        both(copy("a", json!({ "users": ["u"] }), "Enforce"), &copy("a", json!({ "users": ["w"] }), "Off"));
+    assert_eq!((namespaces(&own), own.targets.users.len()), (vec!["a"], 1), "Off restricts nothing");
+}
+
+/// An allow list that says nothing must not be read as one that allows everything.
+#[test]
+fn an_access_without_content_is_refused() {
+    for access in [
+        json!({}),
+        json!({ "groups": {} }),
+        json!({ "models": {} }),
+        json!({ "groups": { "allow": [] } }),
+        json!({ "models": { "allow": [], "deny": ["x"] } }),
+        json!({ "models": { "deny": [] } }),
+    ] {
+        closed(policy("a", "p", json!({ "access": access })));
+    }
+}

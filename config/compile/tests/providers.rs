@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 mod declare;
 
-use declare::{name, object, provider, report, said, secret, world};
+use declare::{name, namespace, object, provider, report, said, secret, world};
 use serde_json::{Value, json};
 use smartflow_compile::{Kind, Object, Reason, Serving, catalog};
 use smartflow_snapshot::{Auth, PicoUsd, Protocol, Provider};
@@ -242,4 +242,31 @@ fn authorities_are_certificates() {
     ] {
         assert!(with(wrong).is_none(), "{wrong}");
     }
+}
+
+/// Labels grant: a namespace that is declared twice, or a label that is there twice, grants what both say.
+#[test]
+fn labels_that_may_mean_either_grant_nothing() {
+    let offer = json!({
+        "provider": "simulated",
+        "access": { "namespaces": { "from": "Selector", "selector": { "matchLabels": { "tier": "gold" } } } },
+    });
+    let granted = |team: Object| {
+        let compiled = world([provider("platform", "p", offer.clone()), team]);
+        compiled.snapshot.names.resolve("team", "simulated-chat").is_some()
+    };
+    let gold = || namespace("team", json!({ "tier": "gold", "x": "y" }));
+    let why = || {
+        smartflow_compile::Finding::error(Reason::DuplicateObject, "metadata.name", "Twice.", "Delete one.")
+    };
+    assert!(granted(gold()));
+    assert!(granted(gold().restricted_by(&namespace("team", json!({ "tier": "gold" }))).refuse(why())));
+    assert!(!granted(gold().restricted_by(&namespace("team", json!({ "tier": "tin" }))).refuse(why())));
+    let text = |labels: &str| {
+        let text = format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: team\n{labels}");
+        smartflow_compile::load(&text).unwrap().objects.remove(0)
+    };
+    assert!(granted(text("  labels: {tier: gold}\n")));
+    assert!(!granted(text("  labels:\n    tier: gold\n    tier: tin\n")));
+    assert!(!granted(text("  labels: {tier: gold}\n  labels: {tier: tin}\n")));
 }

@@ -99,6 +99,15 @@ fn sound(name: &str) -> Compiled {
 }
 
 #[test]
+fn every_sample_has_a_test_here() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples");
+    let folders = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).filter(|p| p.is_dir());
+    let mut names: Vec<_> = folders.map(|p| p.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["broken", "openai", "quickstart", "team"]);
+}
+
+#[test]
 fn quickstart() {
     let compiled = sound("quickstart");
     assert_eq!(compiled.snapshot.keys.len(), 2);

@@ -38,7 +38,7 @@ pub struct Targets {
     pub teams: Box<[Box<str>]>,
     /// Owners' groups; one in common is enough.
     pub groups: Box<[Box<str>]>,
-    /// Model names as the caller wrote them, or as the provider's object names them.
+    /// Model names as the caller wrote them, or as the provider's object names them (not as the provider knows them).
     pub models: Grants,
     /// Names of providers in any namespace that the key may use, `name` or `namespace/name`.
     pub providers: Box<[Box<str>]>,

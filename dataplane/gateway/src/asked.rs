@@ -7,7 +7,6 @@ use crate::exchange::Exchange;
 use crate::pipeline::Endpoint;
 use crate::routing::Route;
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use smartflow_dialect::openai::{
     BadRequest, CapName, ChatRequest, ChatScan, Edits, EmbeddingsRequest, EmbeddingsScan, OutputCap,
     ScanLimits, embeddings_estimate, embeddings_input_bound, input_bound, input_estimate,
@@ -97,9 +96,7 @@ impl Asked {
             Self::Chat(body, scan) => {
                 exchange.user = text(scan.user, body);
                 let raw = scan.metadata.filter(|s| s.len() <= LONGEST_TAG).map(|s| s.of(body));
-                exchange.metadata = raw
-                    .and_then(|r| std::str::from_utf8(r).ok())
-                    .and_then(|r| RawValue::from_string(r.to_owned()).ok());
+                exchange.metadata = raw.and_then(|r| std::str::from_utf8(r).ok()).map(Into::into);
             }
             Self::Embeddings(body, scan) => exchange.user = text(scan.user, body),
         }

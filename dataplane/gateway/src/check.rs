@@ -12,8 +12,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Stands in for a variable that is set where the gateway runs, and not here.
-const STAND_IN: &str = "not-set-here";
+/// Stands in for a variable that is set where the gateway runs, and not here: as long as a token, another one for each
+/// variable, on one line as a header wants it, and in the form of a certificate, so that nothing else is said of it.
+fn stand_in(name: &str) -> String {
+    let body: String = name.bytes().map(|b| format!("{b:02x}")).collect();
+    let width = body.len().next_multiple_of(4).max(32);
+    format!("-----BEGIN CERTIFICATE-----{body:0<width$}-----END CERTIFICATE-----")
+}
 
 /// What was found in a folder.
 #[derive(Debug, Serialize)]
@@ -89,7 +94,7 @@ pub fn inspected(
     let lenient: Environment = Arc::new(move |name| {
         environment(name).or_else(|| {
             noted.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
-            Some(STAND_IN.to_owned())
+            Some(stand_in(name))
         })
     });
     let world = inspect(folder, platform_namespaces, lenient)?;

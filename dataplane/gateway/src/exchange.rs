@@ -10,11 +10,11 @@ use crate::routing::Route;
 use crate::telemetry::emit;
 use crate::telemetry::event::{PolicyViolated, SoftLimitReached};
 use crate::telemetry::trace::trace_id;
-use crate::telemetry::usage::{Outcome, UsageLine};
+use crate::telemetry::{line::UsageLine, usage::Outcome};
 use crate::worker::Worker;
 use http::HeaderMap;
-use jiff::Timestamp;
 use smartflow_dialect::Usage;
+use smartflow_ledger::Now;
 use smartflow_snapshot::ObjectName;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -59,6 +59,14 @@ pub struct End {
     pub bill: Bill,
 }
 
+/// What was settled.
+struct Billed {
+    usage: Usage,
+    /// Nano-USD.
+    cost: i64,
+    estimated: bool,
+}
+
 /// A call in flight.
 pub struct Exchange {
     worker: Rc<Worker>,
@@ -75,7 +83,7 @@ pub struct Exchange {
     /// `user` of the request.
     pub user: Option<Box<str>>,
     /// `metadata` of the request.
-    pub metadata: Option<Box<serde_json::value::RawValue>>,
+    pub metadata: Option<Box<str>>,
     /// The caller asked for a stream.
     pub stream: bool,
     /// Estimated input tokens, for the running average.
@@ -85,7 +93,8 @@ pub struct Exchange {
     /// The request may have reached the provider, which has not refused it.
     pub sent: Cell<bool>,
     /// Time spent waiting for the provider.
-    pub upstream: Duration,
+    upstream: Duration,
+    heard: Instant,
     /// When the head of the caller's answer was ready, and the time inside the gateway until then. What follows of a
     /// stream is at the pace of provider and caller.
     answered: Option<(Instant, Duration)>,
@@ -103,7 +112,6 @@ impl Exchange {
         Box::new(Self {
             trace,
             worker: worker.clone(),
-            call,
             endpoint,
             caller,
             requested: "".into(),
@@ -116,10 +124,12 @@ impl Exchange {
             attempts: 0,
             sent: Cell::new(false),
             upstream: Duration::ZERO,
+            heard: call.started,
             answered: None,
             would_block: Vec::new(),
             above_soft_limit: false,
             finished: false,
+            call,
         })
     }
 
@@ -153,9 +163,21 @@ impl Exchange {
         self.requested = model.into();
     }
 
-    /// The head of the answer is ready. Returns the time inside the gateway.
-    pub fn answered(&mut self) -> Duration {
+    /// A wait for the provider that began at `since` is over.
+    pub fn waited(&mut self, since: Instant) {
         let now = Instant::now();
+        self.upstream += now - since;
+        self.heard = now;
+    }
+
+    /// When a wait for the provider was last over.
+    #[must_use]
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// The head of the answer is ready at `now`. Returns the time inside the gateway.
+    pub fn answered(&mut self, now: Instant) -> Duration {
         let overhead = (now - self.call.started).saturating_sub(self.upstream);
         self.answered = Some((now, overhead));
         overhead
@@ -221,6 +243,12 @@ impl Exchange {
     /// Settles, counts, writes the usage line. The first call counts; further ones do nothing. Returns the cost in
     /// nano-USD.
     pub fn finish(&mut self, end: End) -> i64 {
+        let instant = Instant::now();
+        self.finish_at(end, instant, self.worker.shared.clock.at(instant))
+    }
+
+    /// [`Exchange::finish`], by who has just read the clocks.
+    pub fn finish_at(&mut self, end: End, instant: Instant, now: Now) -> i64 {
         if std::mem::replace(&mut self.finished, true) {
             return 0;
         }
@@ -234,7 +262,6 @@ impl Exchange {
         };
         let mut cost = if matches!(end.bill, Bill::Nothing) { 0 } else { self.cost(&usage) };
         if let Some(hold) = self.hold.take() {
-            let now = self.worker.shared.clock.now();
             if estimated && hold.holds_money() {
                 cost = if matches!(end.bill, Bill::Held) { hold.held() } else { cost.min(hold.held()) };
             }
@@ -248,9 +275,10 @@ impl Exchange {
                 );
             }
         }
-        let latency = self.call.started.elapsed();
+        let latency = instant - self.call.started;
         self.count(&end, &usage, cost, latency);
-        self.tell(end, usage, cost, estimated, latency);
+        let bill = Billed { usage, cost, estimated };
+        self.tell(&end, bill, latency, now.wall);
         cost
     }
 
@@ -298,36 +326,31 @@ impl Exchange {
         }
     }
 
-    fn tell(&mut self, end: End, usage: Usage, cost_usd: i64, estimated: bool, latency: Duration) {
+    fn tell(&self, end: &End, bill: Billed, latency: Duration, time: i64) {
         let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
-        let target = self.route.as_ref().map(|r| (r.provider.clone(), r.model.clone()));
-        let text = |bytes: [u8; 32]| String::from_utf8_lossy(&bytes).into();
-        let mut would_block = std::mem::take(&mut self.would_block);
-        if let Some(route) = &self.route {
-            would_block.extend_from_slice(&route.restrictions.would_block);
-        }
-        self.worker.usage.push(UsageLine {
-            time: Timestamp::now(),
-            request_id: self.call.id().into(),
-            trace_id: self.trace.map(text),
+        let of_route = self.route.as_ref().map_or(&[][..], |r| &r.restrictions.would_block);
+        self.worker.usage.push(&UsageLine {
+            time,
+            request_id: self.call.id(),
+            trace_id: self.trace.as_ref().and_then(|t| std::str::from_utf8(t).ok()),
             endpoint: self.endpoint.as_str(),
-            key: self.caller.key.clone(),
-            requested_model: std::mem::take(&mut self.requested),
-            target,
-            user: self.user.take(),
-            metadata: self.metadata.take(),
+            key: &self.caller.key,
+            requested_model: &self.requested,
+            target: self.route.as_ref().map(|r| (&*r.provider, &*r.model)),
+            user: self.user.as_deref(),
+            metadata: self.metadata.as_deref(),
             stream: self.stream,
-            usage,
-            cost_usd,
-            estimated,
+            usage: bill.usage,
+            cost: bill.cost,
+            estimated: bill.estimated,
             status: end.status,
             outcome: end.outcome,
-            code: end.code,
+            code: end.code.as_deref(),
             attempts: self.attempts,
             latency_us: micros(latency),
             first_byte_us: self.answered.map_or(0, |(at, _)| micros(at - self.call.started)),
             overhead_us: micros(self.overhead(latency)),
-            would_block,
+            would_block: &[&self.would_block, of_route],
             above_soft_limit: self.above_soft_limit,
         });
     }

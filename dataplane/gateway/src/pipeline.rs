@@ -126,12 +126,12 @@ async fn send(
     endpoint: Endpoint,
     body: Bytes,
 ) -> Result<(Answer, Deadline), Fault> {
-    let mut deadline = Deadline::start(&route.provider.timeouts);
     let waited = Instant::now();
+    let mut deadline = Deadline::start(&route.provider.timeouts, waited.into());
     exchange.attempts += 1;
     let headers = &exchange.call().head.headers;
     let answer = attempt(&route.pool, endpoint.path(), headers, body, &mut deadline, &exchange.sent).await;
-    exchange.upstream += waited.elapsed();
+    exchange.waited(waited);
     Ok((answer?, deadline))
 }
 

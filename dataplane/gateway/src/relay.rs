@@ -284,10 +284,12 @@ impl Relay {
 
     fn finish(&mut self, outcome: Outcome, bill: Bill) {
         let Some(mut exchange) = self.exchange.take() else { return };
-        let cost = exchange.finish(End { outcome, status: 200, code: None, bill });
+        let instant = Instant::now();
+        let now = exchange.worker().shared.clock.at(instant);
+        let cost = exchange.finish_at(End { outcome, status: 200, code: None, bill }, instant, now);
         if self.tells_end {
             let mut headers = HeaderMap::new();
-            settled(&mut headers, &exchange, cost);
+            settled(&mut headers, &exchange, cost, now);
             self.end = Some(Settled { usage: bill.usage(), headers });
         }
     }
@@ -339,7 +341,7 @@ mod tests {
     async fn relay(bench: &Bench) -> Relay {
         let (exchange, _) = bench.call("paid", "mock").await;
         let timeouts = exchange.route.as_ref().unwrap().provider.timeouts;
-        let mut deadline = Deadline::start(&timeouts);
+        let mut deadline = Deadline::start(&timeouts, tokio::time::Instant::now());
         let body = br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
         let answer =
             play(&Simulation::default(), "/chat/completions", body, 0, &mut deadline, None).await.unwrap();

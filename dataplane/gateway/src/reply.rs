@@ -21,6 +21,8 @@ use smartflow_dialect::openai::{
     Assembler, ErrorClass, StreamScan, StreamSettings, UpstreamError, classify, error_body, scan_reply,
     upstream_error,
 };
+use smartflow_ledger::Now;
+use smartflow_ledger::money::UsdText;
 use smartflow_snapshot::Auth;
 use std::future::poll_fn;
 use std::time::Instant;
@@ -60,7 +62,7 @@ pub async fn answer(
         return whole(exchange, route, &reserved, answer.body, deadline).await;
     }
     let trailers = asked.streams() && takes_trailers(&exchange.call().head.headers);
-    let mut head = headers(&mut exchange, route, &reserved);
+    let mut head = headers(&mut exchange, route, &reserved, Instant::now());
     let Asked::Chat(_, scan) = asked else {
         return Err(failed(exchange, Fault::Garbled { why: "a stream came where none was asked for" }, None));
     };
@@ -107,12 +109,16 @@ fn respond(headers: HeaderMap, body: Body) -> Response<Body> {
 }
 
 /// Headers that are known before the answer's end. The request's are gone from here on: their memory is used again.
-fn headers(exchange: &mut Exchange, route: &Route, reserved: &Reserved) -> HeaderMap {
+fn headers(exchange: &mut Exchange, route: &Route, reserved: &Reserved, now: Instant) -> HeaderMap {
     let mut headers = exchange.spent_headers();
     headers.insert(PROVIDER, route.provider_header.clone());
     headers.insert(MODEL, route.model_header.clone());
-    headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts));
-    let micros = u64::try_from(exchange.answered().as_micros()).unwrap_or(u64::MAX);
+    let attempts = match exchange.attempts {
+        1 => HeaderValue::from_static("1"),
+        n => HeaderValue::from(n),
+    };
+    headers.insert(ATTEMPTS, attempts);
+    let micros = u64::try_from(exchange.answered(now).as_micros()).unwrap_or(u64::MAX);
     headers.insert(OVERHEAD, HeaderValue::from(micros));
     let lowered = reserved.plan.filter(|p| p.lowered).and_then(|p| p.cap);
     if let Some(cap) = lowered
@@ -124,15 +130,15 @@ fn headers(exchange: &mut Exchange, route: &Route, reserved: &Reserved) -> Heade
 }
 
 /// Cost and what is left, once the call is settled.
-pub fn settled(headers: &mut HeaderMap, exchange: &Exchange, cost: i64) {
-    let mut put = |name: HeaderName, value: String| {
-        if let Ok(value) = HeaderValue::try_from(value) {
+pub fn settled(headers: &mut HeaderMap, exchange: &Exchange, cost: i64, now: Now) {
+    let mut put = |name: HeaderName, value: UsdText| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);
         }
     };
     put(COST, crate::budget::usd(cost));
     let (shared, Some(route)) = (&exchange.worker().shared, &exchange.route) else { return };
-    if let Some(left) = crate::budget::remaining(&shared.ledger, shared.clock.now(), &route.guards.enforced) {
+    if let Some(left) = crate::budget::remaining(&shared.ledger, now, &route.guards.enforced) {
         put(REMAINING, crate::budget::usd(left.nanos.max(0)));
         if let Some(reset) = left.resets {
             headers.insert(RESET, route.reset_header(reset));
@@ -149,9 +155,10 @@ async fn whole(
     mut deadline: Deadline,
 ) -> Result<Response<Body>, Fault> {
     let limit = exchange.worker().shared.settings.max_reply;
-    let waited = Instant::now();
+    // The wait for the head has just ended: the one for the body goes on from there.
+    let waited = exchange.heard();
     let read = collect(source, limit, route, &mut deadline).await;
-    exchange.upstream += waited.elapsed();
+    exchange.waited(waited);
     let body = match read {
         Ok(body) => body,
         Err(fault) => return Err(failed(exchange, fault, None)),
@@ -171,9 +178,12 @@ async fn whole(
             exchange.unreported(Usage { input, output, ..Usage::default() })
         }
     };
-    let mut headers = headers(&mut exchange, route, reserved);
-    let cost = exchange.finish(End { outcome: Outcome::Ok, status: 200, code: None, bill });
-    settled(&mut headers, &exchange, cost);
+    let instant = Instant::now();
+    let now = exchange.worker().shared.clock.at(instant);
+    let mut headers = headers(&mut exchange, route, reserved, instant);
+    let end = End { outcome: Outcome::Ok, status: 200, code: None, bill };
+    let cost = exchange.finish_at(end, instant, now);
+    settled(&mut headers, &exchange, cost, now);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(respond(headers, Body::whole(body)))
 }
@@ -246,11 +256,11 @@ async fn refused(
     exchange.sent.set(false);
     let status = answer.status;
     let retry_after = answer.headers.get(RETRY_AFTER).cloned();
-    let waited = Instant::now();
+    let waited = exchange.heard();
     let long = answer.headers.get(CONTENT_LENGTH).is_some_and(|v| v.len() > 6);
     let body =
         if long { Ok(Bytes::new()) } else { collect(answer.body, LONGEST_ERROR, route, &mut deadline).await };
-    exchange.upstream += waited.elapsed();
+    exchange.waited(waited);
     let error = upstream_error(&body.unwrap_or_default());
     let fault = fault(route, status, &error, retry_after);
     failed(exchange, fault, None)

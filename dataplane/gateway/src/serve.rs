@@ -3,6 +3,7 @@
 use crate::admin;
 use crate::args::{LogFormat, Serve};
 use crate::budget::clock::Clock;
+use crate::budget::disk::Disk;
 use crate::budget::{self, Opened};
 use crate::edge::{drain::Drain, listener};
 use crate::live::Current;
@@ -99,7 +100,8 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     start_logging(args)?;
     let network = network(args)?;
     let clock = Clock::default();
-    let Opened { ledger, desk, epoch } = budget::open(&args.data_dir, clock.now())?;
+    let Opened { ledger, lender, desk, epoch } = budget::open(&args.data_dir, clock.now())?;
+    let disk = Disk::keep(ledger.clone(), lender).map_err(ServeError::Start)?;
     let options = source::Options {
         world,
         data_dir: args.data_dir.clone(),
@@ -139,6 +141,7 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     finish(workers);
     drop(usage);
     shared.ledger.close(shared.clock.now());
+    drop(disk);
     tracing::info!("ended");
     ran.map_err(ServeError::Start)
 }

@@ -123,8 +123,8 @@ fn spend(shared: &Shared, item: &mut Value) {
     item["status"]["budgets"] = json!(statement::budgets(shared, &room, Unit::Money));
     if let Some(own) = caller.key.budget.as_ref().and(room.legs.first()) {
         let view = shared.ledger.view(shared.clock.now(), &own.account);
-        item["status"]["spentUSD"] = json!(crate::budget::usd(view.spent));
-        item["status"]["remainingUSD"] = json!(crate::budget::usd(view.remaining));
+        item["status"]["spentUSD"] = json!(*crate::budget::usd(view.spent));
+        item["status"]["remainingUSD"] = json!(*crate::budget::usd(view.remaining));
         let resets = view.resets_at.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         item["status"]["resetsAt"] = json!(resets.map(|t| t.to_string()));
     }

@@ -46,11 +46,11 @@ pub fn budgets(shared: &Shared, room: &Room, unit: Unit) -> Vec<Value> {
         match unit {
             Unit::Money => json!({
                 "budget": leg.whose,
-                "limit_usd": usd(v.limit),
-                "spent_usd": usd(v.spent),
-                "reserved_usd": usd(v.reserved),
-                "remaining_usd": usd(v.remaining),
-                "unattributed_usd": usd(v.unattributed),
+                "limit_usd": &*usd(v.limit),
+                "spent_usd": &*usd(v.spent),
+                "reserved_usd": &*usd(v.reserved),
+                "remaining_usd": &*usd(v.remaining),
+                "unattributed_usd": &*usd(v.unattributed),
                 "resets_at": resets,
             }),
             Unit::Tokens => json!({

@@ -16,6 +16,7 @@ use smartflow_ledger::{Ledger, Revision};
 use smartflow_snapshot::{ObjectName, TokenHash};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,13 +65,32 @@ pub fn books<'a>(shared: &'a Shared, live: &Live) -> Books<'a> {
     Books { ledger: &shared.ledger, desk: &shared.desk, revision, now: shared.clock.now() }
 }
 
+/// For keys that are hashes already: as good as hashing them again. Only tokens of keys that exist are kept, so nobody
+/// can choose what collides.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.0 = self.0.rotate_left(8) ^ u64::from(*b));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = n;
+    }
+}
+
 /// One runtime's state.
 pub struct Worker {
     /// Shared with the other runtimes.
     pub shared: Arc<Shared>,
     /// Usage lines of this runtime.
     pub usage: Arc<Queue>,
-    callers: RefCell<HashMap<TokenHash, Rc<Caller>>>,
+    callers: RefCell<HashMap<TokenHash, Rc<Caller>, BuildHasherDefault<Spread>>>,
     pools: RefCell<HashMap<ObjectName, Rc<Pool>>>,
     structure: Cell<u64>,
     seed: Cell<u64>,

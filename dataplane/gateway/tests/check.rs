@@ -64,6 +64,30 @@ fn the_same_object_in_two_files_is_told_once_for_each() {
     assert_eq!(outcome.errors, 2);
 }
 
+/// Nothing is known of what they hold, so that nothing is said of it.
+#[test]
+fn variables_that_are_not_set_here_are_no_errors_wherever_they_are_used() {
+    let folder = Folder::new();
+    let token = |name: &str| key(name, &format!("  existingSecretRef: {{name: {name}, key: key}}\n"));
+    let tls = "  tls: {caSecretRef: {name: ca, key: key}}\n";
+    folder.write(
+        "a.yaml",
+        &[
+            token("one"),
+            secret("one", "env://A"),
+            token("two"),
+            secret("two", "env://TOKEN_TWO"),
+            [provider_with_key("p"), tls.to_owned()].concat(),
+            secret("p", "env://VENDOR_KEY"),
+            secret("ca", "env://THE_CA"),
+        ]
+        .concat(),
+    );
+    let outcome = check(&folder);
+    assert_eq!((outcome.errors, outcome.warnings), (0, 4), "{:?}", outcome.findings);
+    assert_eq!(find(&outcome, "SecretUnresolved").len(), 4);
+}
+
 #[test]
 fn credentials_need_not_be_here() {
     let folder = Folder::new();

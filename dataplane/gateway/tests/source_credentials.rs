@@ -176,3 +176,34 @@ fn what_is_kept_is_readable_by_its_owner_only() {
     }
     assert!(files >= 3, "{files}");
 }
+
+#[test]
+fn a_generated_token_is_kept_by_the_name_of_its_secret() {
+    let folder = Folder::new();
+    folder.write("a.yaml", &[key("alice", "  secretName: laptop\n"), key("bob", "")].concat());
+    let mut source = folder.start();
+    let paths = |w: &smartflow_gateway::source::World| {
+        w.generated_keys.iter().map(|k| (k.name.name.to_string(), k.path.clone())).collect::<Vec<_>>()
+    };
+    let (laptop, bob) = (folder.data("keys/default/laptop.token"), folder.data("keys/default/bob.token"));
+    assert_eq!(paths(&source.world), [("alice".to_owned(), laptop.clone()), ("bob".to_owned(), bob.clone())]);
+    let (_, hash) = token(&laptop);
+    assert_eq!(source.world.snapshot.keys.get(&hash).unwrap().name, name("alice"));
+
+    // Another Secret, another token; the old one opens nothing.
+    folder.write(
+        "a.yaml",
+        &[key("alice", "  secretName: phone\n"), key("bob", "  secretName: phone\n")].concat(),
+    );
+    source.until("the other one", |w| w.snapshot.keys.get(&hash).is_none());
+    let phone = folder.data("keys/default/phone.token");
+    assert_eq!(
+        paths(&source.world),
+        [("alice".to_owned(), phone.clone()), ("bob".to_owned(), phone.clone())]
+    );
+    assert_eq!(source.world.snapshot.keys.get(&token(&phone).1).unwrap().name, name("alice"));
+    assert!(
+        has(&findings(&source.world, Kind::VirtualKey, "bob"), Reason::TokenInUse),
+        "two keys, one Secret"
+    );
+}

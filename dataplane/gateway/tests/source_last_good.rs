@@ -201,7 +201,8 @@ fn twice_in_one_file_and_from_the_start() {
     assert!(source.world.snapshot.keys_by_name.get(&name("k")).is_none(), "nobody knows which one is meant");
     let policy = &source.world.snapshot.policies[0];
     assert!(matches!(policy.effect, Effect::Closed { .. }));
-    assert!(policy.targets.users.is_empty(), "it concerns bob as well as alice");
+    let users: Vec<&str> = policy.targets.users.iter().map(|u| &**u).collect();
+    assert_eq!(users, ["alice", "bob"], "it concerns whomever either declaration did");
 
     folder.write("a.yaml", &key("k", ""));
     source.until("one of them", |w| w.snapshot.keys_by_name.len() == 1);
@@ -293,4 +294,50 @@ fn a_large_world_is_read_in_parts_and_reports_are_those_of_the_whole() {
     source.stop();
     let source = folder.start();
     assert_eq!((source.world.objects, source.world.faulty.len()), (15_602, 1));
+}
+
+/// A kind or a name with a typo is not a deletion of what restricts.
+#[test]
+fn a_policy_whose_document_cannot_be_told_stays_in_force() {
+    let folder = Folder::new();
+    let good = policy("p", "alice", "3");
+    folder.write("a.yaml", &[key("k", ""), good.clone()].concat());
+    let mut source = folder.start();
+    let names = |w: &smartflow_gateway::source::World| {
+        w.snapshot.policies.iter().map(|p| p.name.name.to_string()).collect::<Vec<_>>()
+    };
+    let limits = |w: &smartflow_gateway::source::World| {
+        matches!(&w.snapshot.policies[0].effect, Effect::Restrict { limits: Some(_), .. })
+    };
+    for (slip, reason) in [
+        (good.replace("kind: Policy", "kind: Polcy"), Reason::UnknownKind),
+        (good.replace("v1alpha1", "v1alpha2"), Reason::UnknownKind),
+        (good.replace("name: p", "nmae: p"), Reason::Required),
+        (good.replace("name: p", "name: P"), Reason::InvalidName),
+    ] {
+        folder.write("a.yaml", &[key("k", "  disabled: true\n"), slip].concat());
+        source.until("the fault", |w| has(&of_file(w, "a.yaml"), reason));
+        let told = of_file(&source.world, "a.yaml");
+        assert!(told.iter().any(|f| f.message.contains("default/p") && f.at.is_some()), "{told:?}");
+        assert_eq!(names(&source.world), ["p"]);
+        assert!(limits(&source.world));
+        let disabled = source.world.snapshot.keys_by_name.get(&name("k")).unwrap().disabled;
+        assert!(disabled, "the rest of the file is obeyed");
+        source.stop();
+        source = folder.start();
+        assert_eq!(names(&source.world), ["p"], "after a restart too");
+        assert!(limits(&source.world));
+    }
+    folder.write("a.yaml", "{");
+    source.until("no YAML at all", |w| has(&of_file(w, "a.yaml"), Reason::Syntax));
+    assert_eq!(names(&source.world), ["p"]);
+    assert!(source.world.snapshot.keys_by_name.get(&name("k")).unwrap().disabled);
+
+    folder.write(
+        "a.yaml",
+        &[good, "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n".to_owned()].concat(),
+    );
+    source.until("the good one", |w| w.snapshot.keys_by_name.is_empty());
+    folder.write("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n");
+    source.until("a deletion beside a document of others", |w| w.snapshot.policies.is_empty());
 }

@@ -48,6 +48,7 @@ pub mod book;
 mod checksum;
 mod clock;
 pub mod contract;
+mod disk;
 pub mod lender;
 pub mod message;
 pub mod money;

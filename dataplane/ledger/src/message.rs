@@ -27,6 +27,11 @@ impl Totals {
         (self.granted - self.spent - self.returned).max(0)
     }
 
+    /// S + O: billed. A vendor may report any usage, so O saturates: a sum that wrapped would read as money to spend.
+    pub fn billed(&self) -> i64 {
+        self.spent.saturating_add(self.overrun)
+    }
+
     /// The greater of each total.
     #[must_use]
     pub fn max(self, other: Self) -> Self {

@@ -54,15 +54,73 @@ fn decimal(text: &str, whole_digits: usize, decimals: usize) -> Option<i64> {
     Some(value)
 }
 
-/// Writes nano-USD as US dollars without loss and without needless zeros: `1`, `0.0375`, `-0.000000001`.
+/// An amount as text: US dollars without loss and without needless zeros: `1`, `0.0375`, `-0.000000001`. Written once
+/// or more for every call, so nothing is allocated.
+#[derive(Clone, Copy)]
+pub struct UsdText {
+    /// Right-aligned ASCII.
+    text: [u8; LONGEST_USD],
+    start: usize,
+    end: usize,
+}
+
+/// A sign, ten digits, a point, nine digits.
+const LONGEST_USD: usize = 21;
+
+impl UsdText {
+    /// The text of `nanos` nano-USD.
+    #[must_use]
+    pub fn new(nanos: i64) -> Self {
+        let mut this = Self { text: [b'0'; LONGEST_USD], start: LONGEST_USD, end: LONGEST_USD };
+        let mut rest = nanos.unsigned_abs();
+        let mut decimals = 0;
+        while decimals < 9 || rest > 0 || decimals == 9 {
+            let digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+            // A zero at the end of the part after the point is not written.
+            if decimals >= 9 || digit != b'0' || this.start < this.end {
+                this.push(digit);
+            } else {
+                this.start -= 1;
+                this.end -= 1;
+            }
+            decimals += 1;
+            if decimals == 9 && this.start < this.end {
+                this.push(b'.');
+            }
+        }
+        if nanos < 0 {
+            this.push(b'-');
+        }
+        this
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(start) = self.start.checked_sub(1) {
+            self.start = start;
+            self.text[start] = byte;
+        }
+    }
+}
+
+impl std::ops::Deref for UsdText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.text.get(self.start..self.end).and_then(|t| std::str::from_utf8(t).ok()).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for UsdText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self)
+    }
+}
+
+/// Writes nano-USD as US dollars, as [`UsdText`] does.
+#[must_use]
 pub fn format_usd(nanos: i64) -> String {
-    let sign = if nanos < 0 { "-" } else { "" };
-    let (whole, part) = (
-        nanos.unsigned_abs() / NANOS_PER_USD.unsigned_abs(),
-        nanos.unsigned_abs() % NANOS_PER_USD.unsigned_abs(),
-    );
-    let text = format!("{sign}{whole}.{part:09}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    UsdText::new(nanos).to_string()
 }
 
 #[cfg(test)]
@@ -101,5 +159,9 @@ mod tests {
             assert_eq!(format_usd(parse_usd(text).unwrap()), text);
         }
         assert_eq!(format_usd(-1), "-0.000000001");
+        assert_eq!(format_usd(i64::MIN), "-9223372036.854775808");
+        assert_eq!(format_usd(i64::MAX), "9223372036.854775807");
+        assert_eq!(format_usd(100 * NANOS_PER_USD), "100");
+        assert_eq!(format_usd(-NANOS_PER_USD / 2), "-0.5");
     }
 }

@@ -29,6 +29,7 @@ use crate::{
     account::{AccountId, Incarnation, PodId},
     checksum::crc32,
     clock::LATE_REPORTS,
+    disk::{OnDisk, Unsynced},
     message::Totals,
     window::Window,
 };
@@ -55,6 +56,7 @@ pub(crate) struct SpendFile {
     fresh: usize,
     free: Vec<Slot>,
     kept: Vec<(i64, Slot)>,
+    disk: OnDisk,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,15 @@ pub(crate) struct DeadFile {
     pub(crate) damaged: usize,
 }
 
+impl SpentRow {
+    /// Two records of one window: of each total the greater.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.totals = self.totals.max(other.totals);
+        self.reserved = self.reserved.max(other.reserved);
+        self.closed_total = self.closed_total.max(other.closed_total);
+    }
+}
+
 impl SpendFile {
     /// Makes the file of `incarnation` in `dir`.
     pub(crate) fn create(dir: &Path, incarnation: Incarnation, pod: PodId) -> io::Result<Self> {
@@ -106,11 +117,23 @@ impl SpendFile {
         header[40..44].copy_from_slice(&sum.to_le_bytes());
         file.write_all(&header)?;
         let (chunk, length) = grow(&mut file, RECORD, FIRST_RECORDS)?;
-        Ok(Self { path, file, length, chunk, fresh: 0, free: Vec::new(), kept: Vec::new() })
+        let (free, kept, disk) = (Vec::new(), Vec::new(), OnDisk::nothing());
+        Ok(Self { path, file, length, chunk, fresh: 0, free, kept, disk })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// All of the file, to be brought to the disk: nobody counts the stores to mapped memory.
+    pub(crate) fn unsynced(&mut self) -> io::Result<Option<Unsynced>> {
+        self.disk.written();
+        self.disk.begin(&self.file, &self.path)
+    }
+
+    /// The sync failed.
+    pub(crate) fn still_unsynced(&mut self, attempt: &Unsynced) {
+        self.disk.failed(attempt);
     }
 
     /// A record for an account's window, zero but for its name.

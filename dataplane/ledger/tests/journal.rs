@@ -8,6 +8,7 @@ use smartflow_ledger::{
     book::Standing,
     lender::{FileLender, Finding, JournalError, Lender, OpenError},
     message::{Batch, Lend, MoneyAsk, Totals},
+    rate::{PermitsAsk, RateAsk, RateLimits, UnitsAsk},
 };
 
 const NOW: Now = Now { mono: 1_000_000_000, wall: 1_795_262_400_000 };
@@ -118,6 +119,51 @@ fn damage_in_the_middle_refuses_to_start_and_names_the_file() {
     assert_eq!(standing(&open(dir.path()).unwrap())[0].spent, 5);
 }
 
+/// A pod takes requests of a limit of 10 a minute; how many it got.
+fn take_requests(lender: &FileLender, number: u64, need: u32, now: Now) -> u32 {
+    let ask = RateAsk {
+        account: AccountId(9),
+        incarnation: Incarnation(1),
+        number,
+        generation: 1,
+        limits: RateLimits { requests: std::num::NonZeroU32::new(10), ..RateLimits::default() },
+        revision: Revision { epoch: 1, number: 1 },
+        ahead: false,
+        answered: number - 1,
+        requests: UnitsAsk { least: need, need, want: need },
+        tokens: UnitsAsk::default(),
+        permits: PermitsAsk::default(),
+        slots: Vec::new(),
+    };
+    let (incarnation, pod, money) = (Incarnation(1), PodId(1), Vec::new());
+    let batch = Batch { incarnation, pod, recalls_after: 0, money, rates: vec![ask] };
+    ready(lender.exchange(now, &batch)).unwrap().rates[0].requests.granted
+}
+
+#[test]
+fn a_damaged_journal_of_rates_never_keeps_the_gateway_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rates.journal");
+    let lender = open(dir.path()).unwrap();
+    let slot = |n: u64| NOW.plus_millis(1_000 * n);
+    let granted: u32 = (1..=3).map(|n| take_requests(&lender, n, 2, slot(n))).sum();
+    assert_eq!(granted, 6);
+    drop(lender);
+    // It is never synced: a power cut may leave any page of it empty.
+    let mut bytes = std::fs::read(&path).unwrap();
+    let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    bytes[second..second + 20].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    let lender = FileLender::open(dir.path(), slot(4)).unwrap();
+    assert!(matches!(lender.findings(), [Finding::Damaged { path: named, .. }] if *named == path));
+    // What can still be read counts: two of three grants.
+    assert_eq!((take_requests(&lender, 1, 7, slot(4)), take_requests(&lender, 2, 6, slot(4))), (0, 6));
+    drop(lender);
+    let lender = FileLender::open(dir.path(), slot(5)).unwrap();
+    assert_eq!(lender.findings(), [], "it was written anew");
+    assert_eq!(take_requests(&lender, 1, 1, slot(5)), 0);
+}
+
 #[test]
 fn one_process_per_directory() {
     let dir = tempfile::tempdir().unwrap();
@@ -153,6 +199,18 @@ fn the_clock_does_not_go_back_over_a_restart() {
     drop(open(dir.path()).unwrap());
     let earlier = Now { wall: NOW.wall - 7_200_000, ..NOW };
     let lender = FileLender::open(dir.path(), earlier).unwrap();
+    let hours = lender.findings().iter().map(|finding| match finding {
+        Finding::ClockBehind { hours, .. } => *hours,
+        other => panic!("{other}"),
+    });
+    assert_eq!(
+        hours.collect::<Vec<_>>(),
+        [2],
+        "no budget starts anew before the clock has caught up: said loudly"
+    );
+    drop(lender);
+    let lender = FileLender::open(dir.path(), Now { wall: NOW.wall - 3_599_999, ..NOW }).unwrap();
+    assert_eq!(lender.findings(), []);
     let batch = Batch {
         incarnation: Incarnation(1),
         pod: PodId(1),

@@ -5,7 +5,10 @@ use std::{path::Path, sync::Arc};
 
 use smartflow_ledger::{
     Account, AccountSpec, Extension, Incarnation, Ledger, Now, Options, Outcome, Period, PodId, Reservation,
-    Revision, Why, lender::FileLender, money::NANOS_PER_USD,
+    Revision, Why, Window,
+    lender::{FileLender, Lender},
+    message::{Batch, MoneyAsk, Totals},
+    money::NANOS_PER_USD,
 };
 
 const START: Now = Now { mono: 1_000_000_000, wall: 1_795_262_400_000 };
@@ -225,6 +228,103 @@ fn a_new_day_is_a_new_window_and_a_reservation_keeps_its_own() {
 }
 
 #[test]
+fn starts_that_only_look_at_an_exhausted_budget_leave_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let lifetime = AccountSpec { period: Period::Lifetime, ..spec(100, 1) };
+    let first = open(dir.path(), START);
+    let key = first.account(START, &lifetime).unwrap();
+    reserve(&first, START, &key, 100).unwrap().settle(START, 100);
+    assert!(first.close(START));
+    drop((first, key));
+    for start in 1..=20 {
+        let ledger = open(dir.path(), at(start));
+        let key = ledger.account(at(start), &lifetime).unwrap();
+        assert_eq!(ledger.left(at(start), &key), 0, "refused before anything is reserved");
+        assert!(ledger.close(at(start)));
+    }
+    let lender = Arc::new(FileLender::open(&dir.path().join("lender"), at(100)).unwrap());
+    let rows = |lender: &FileLender| {
+        let mut standing = lender.standing(lifetime.id("test"));
+        match standing.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(Ok(all)) => (all[0].rows.len(), all[0].spent),
+            other => panic!("{other:?}"),
+        }
+    };
+    let batch = |at| {
+        let (incarnation, pod, money, rates) = (Incarnation(9), PodId(1), Vec::new(), Vec::new());
+        drop(lender.exchange(at, &Batch { incarnation, pod, recalls_after: 0, money, rates }));
+    };
+    batch(at(100));
+    assert_eq!(rows(&lender), (21, 100));
+    batch(at(100 + 3_600_000));
+    assert_eq!(rows(&lender), (1, 100), "who held and spent nothing is forgotten after an hour");
+    drop(lender);
+    let lender = FileLender::open(&dir.path().join("lender"), at(3_700_000)).unwrap();
+    assert_eq!(rows(&lender), (1, 100), "for good");
+}
+
+/// A lender that holds today's window of `spec` with another end than the calendar's: the rules of the time zone changed
+/// with an update of the gateway.
+fn open_with_stored_window(dir: &Path, end: i64) -> Ledger {
+    let lender = FileLender::open(&dir.join("lender"), START).unwrap();
+    let window = Window { start: START.wall - 12 * 3_600_000, end };
+    let ask = MoneyAsk {
+        account: spec(0, 1).id("test"),
+        window,
+        incarnation: Incarnation(5),
+        pod: PodId(1),
+        number: 1,
+        totals: Totals::default(),
+        reservation: 0,
+        lend: None,
+        limit: Some((1_000, Revision { epoch: 1, number: 1 })),
+        close: true,
+        closed_total: 0,
+    };
+    let (incarnation, pod, rates) = (Incarnation(5), PodId(1), Vec::new());
+    let batch = Batch { incarnation, pod, recalls_after: 0, money: vec![ask], rates };
+    let mut told = lender.exchange(START, &batch);
+    let answer = told.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(matches!(answer, std::task::Poll::Ready(Ok(_))));
+    drop(told);
+    drop(lender);
+    open(dir, START)
+}
+
+#[test]
+fn a_window_whose_end_moved_with_the_time_zone_data_is_not_paid_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let ends = 300_000_u64;
+    let ledger = open_with_stored_window(dir.path(), at(ends).wall);
+    let key = account(&ledger, 1_000);
+    let spend = |millis: u64, amount: i64| {
+        let held = reserve(&ledger, at(millis), &key, amount)?;
+        assert_eq!(held.settle(at(millis), amount).overrun, 0);
+        Some(())
+    };
+    let mut spent = 0;
+    for call in 0..60 {
+        spent += spend(call * 10, 10).map_or(0, |()| 10);
+    }
+    assert_eq!((spent, ledger.view(at(1_000), &key).resets_at), (600, Some(at(ends).wall)));
+    // In the last minute the next window is lent ahead; the calendar's begins where this one began.
+    for second in (ends / 1_000 - 60)..(ends / 1_000 - 1) {
+        spent += spend(second * 1_000, 1).map_or(0, |()| 1);
+        (0..5).for_each(|n| ledger.tick(at(second * 1_000 + n * 200)));
+        let view = ledger.view(at(second * 1_000 + 999), &key);
+        assert_eq!((view.spent, view.remaining), (spent, 1_000 - spent), "{second}");
+    }
+    while spend(ends - 1_000, 10).is_some() {
+        spent += 10;
+        assert!(spent <= 1_000, "above the cap");
+    }
+    assert!(spent > 990);
+    // When it has ended, the calendar's window opens.
+    assert_eq!(ledger.view(at(ends), &key).remaining, 1_000);
+    assert!(spend(ends, 1_000).is_some());
+}
+
+#[test]
 fn limits_change_and_keys_are_disabled() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path(), START);
@@ -288,6 +388,30 @@ fn absurd_amounts_break_nothing() {
     ledger.tick(at(6_000));
     let view = ledger.view(at(6_000), &key);
     assert_eq!((view.spent, view.remaining), (20 * 10_000_000 * NANOS_PER_USD, 0));
+}
+
+#[test]
+fn a_vendor_that_reports_absurd_usage_for_ever_never_opens_the_budget_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path(), START);
+    let key = account(&ledger, 100);
+    // 2,000 × 10^16 is more than an `i64` holds: a sum that wrapped would read as money to spend.
+    for n in 0..2_000 {
+        reserve(&ledger, at(n), &key, 0).unwrap().settle(at(n), i64::MAX);
+    }
+    ledger.tick(at(3_000));
+    let view = ledger.view(at(3_000), &key);
+    assert_eq!((view.spent, view.remaining), (i64::MAX, 0));
+    assert!(reserve(&ledger, at(4_000), &key, 1).is_none());
+    assert!(ledger.close(at(5_000)));
+    drop((ledger, key));
+    let ledger = open(dir.path(), at(6_000));
+    let key = account(&ledger, 100);
+    let more = reserve(&ledger, at(6_000), &key, 0).unwrap();
+    more.settle(at(6_000), i64::MAX);
+    ledger.tick(at(7_000));
+    assert_eq!(ledger.view(at(7_000), &key).remaining, 0, "over several processes as well");
+    assert!(reserve(&ledger, at(8_000), &key, 1).is_none());
 }
 
 #[test]

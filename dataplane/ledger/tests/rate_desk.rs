@@ -133,6 +133,13 @@ fn changed_limits_hold_at_once_and_old_ones_are_ignored() {
     assert_eq!(refused(&rates, at(0), 0).levels.requests.unwrap().limit, 3);
 }
 
+fn copy_files(from: &tempfile::TempDir, to: &tempfile::TempDir) {
+    for file in std::fs::read_dir(from.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.path().join(file.file_name())).unwrap();
+    }
+}
+
 #[test]
 fn grants_survive_a_kill() {
     let dir = tempfile::tempdir().unwrap();
@@ -147,10 +154,7 @@ fn grants_survive_a_kill() {
     // Killed: what is in the file is all that is left, and the calls in flight died with the process.
     let in_flight = admitted(&first, at(1), 500);
     let copy = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(dir.path()).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
-    }
+    copy_files(&dir, &copy);
     // A new process counts its monotonic clock from anywhere.
     let now = |seconds: u64| Now { mono: 7 + (seconds - 10) * SECOND, ..at(seconds) };
     let lender: Arc<dyn Lender> = Arc::new(FileLender::open(copy.path(), now(10)).unwrap());
@@ -166,6 +170,28 @@ fn grants_survive_a_kill() {
     assert_eq!(refused(&second, now(11), 600).which, Which::Requests);
     admitted(&second, now(62), 400).settle(now(62), 400);
     drop(in_flight);
+}
+
+#[test]
+fn tokens_used_beyond_their_estimate_survive_a_kill() {
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let desk = |dir: &tempfile::TempDir, now| -> RateDesk {
+        let lender: Arc<dyn Lender> = Arc::new(FileLender::open(dir.path(), now).unwrap());
+        RateDesk::new(&lender, Incarnation::random(), PodId(1))
+    };
+    let first = desk(&dir, at(0));
+    let rates = account(&first, 1, limits(0, 1000, 0));
+    admitted(&rates, at(0), 10).settle(at(0), 900);
+    first.tend(at(0));
+    let written = std::fs::metadata(dir.path().join("rates.journal")).unwrap().len();
+    (1..10).for_each(|_| first.tend(at(0)));
+    assert_eq!(std::fs::metadata(dir.path().join("rates.journal")).unwrap().len(), written, "told once");
+    // No call came since; what is in the files at this moment is what a kill leaves.
+    copy_files(&dir, &copy);
+    let second = desk(&copy, at(1));
+    let rates = account(&second, 1, limits(0, 1000, 0));
+    assert_eq!(refused(&rates, at(1), 101).which, Which::Tokens);
+    drop(admitted(&rates, at(1), 100));
 }
 
 #[test]

@@ -79,6 +79,48 @@ fn four_threads_spend_three_accounts_to_the_end_and_not_beyond() {
     assert!(ledger.close(now(start)));
 }
 
+#[test]
+fn of_two_threads_that_need_an_account_first_the_newer_limit_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = Now { mono: 1, wall: WALL };
+    let lender = Arc::new(FileLender::open(&dir.path().join("lender"), at).unwrap());
+    let options = Options {
+        install: "threads".to_owned(),
+        data_dir: dir.path().to_owned(),
+        incarnation: Incarnation::random(),
+        pod: PodId(1),
+        lease_millis: 600_000,
+    };
+    let ledger = Ledger::open(options, lender, at).unwrap();
+    let rounds = 3_000;
+    let together = Arc::new(std::sync::Barrier::new(2));
+    // A reload happens between two threads' first looks at the key: one has the limits before it, one those after.
+    let thread = |number: u64, limit: i64| {
+        let (ledger, together) = (ledger.clone(), Arc::clone(&together));
+        std::thread::spawn(move || {
+            for round in 0..rounds {
+                let spec = AccountSpec {
+                    namespace: "default",
+                    name: &format!("key/{round}"),
+                    budget: "budget",
+                    period: Period::Daily,
+                    timezone: "UTC",
+                    limit,
+                    revision: Revision { epoch: 1, number },
+                };
+                together.wait();
+                ledger.account(at, &spec).unwrap();
+            }
+        })
+    };
+    let threads = [thread(1, 1_000), thread(2, 10)];
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for round in 0..rounds {
+        let key = account(&ledger, &format!("key/{round}"), 1_000);
+        assert_eq!(ledger.view(at, &key).limit, 10, "round {round}");
+    }
+}
+
 /// Calls on two accounts each, in changing order, until one is refused for good.
 fn work(ledger: &Ledger, accounts: &[Arc<Account>], spent: &[AtomicI64; 3], start: Instant, seed: u64) {
     let mut dice = seed;

@@ -1,7 +1,7 @@
 //! What many entries have alike, stored once.
 
 use smartflow_snapshot::{Budget, Grant, Grants, Key, Limits};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ pub(super) struct Pool {
     budgets: Shared<Budget>,
     limits: Shared<Limits>,
     groups: Shared<[Box<str>]>,
+    labels: Shared<BTreeMap<Box<str>, Box<str>>>,
 }
 
 #[derive(Debug)]
@@ -43,6 +44,7 @@ impl Pool {
         if let Some(owner) = &mut key.owner {
             owner.team = owner.team.take().map(|team| self.texts.share(team));
             owner.groups = self.groups.share(owner.groups.clone());
+            owner.labels = self.labels.share(owner.labels.clone());
         }
     }
 
@@ -53,6 +55,7 @@ impl Pool {
         self.budgets.sweep();
         self.limits.sweep();
         self.groups.sweep();
+        self.labels.sweep();
     }
 }
 

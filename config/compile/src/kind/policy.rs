@@ -6,8 +6,9 @@ use crate::finding::Finding;
 use serde_json::Value;
 use smartflow_crds as crds;
 use smartflow_snapshot::{
-    Access, BudgetPer, Effect, Enforcement, ObjectName, Policy, PolicyBudget, PolicyLimits, Targets,
+    Access, BudgetPer, Effect, Enforcement, Grants, ObjectName, Policy, PolicyBudget, PolicyLimits, Targets,
 };
+use std::collections::BTreeSet;
 
 /// A policy whose spec is sound, or what is left of one that is not. Target namespaces are as written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,10 +42,12 @@ pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>
 }
 
 /// What an invalid policy without a valid predecessor does: everything that its readable targets match is blocked,
-/// else its namespace. A readable `enforcement` still holds.
+/// else its namespace. A readable `enforcement` still holds; one that is there twice is not readable.
 pub(crate) fn closed(name: &ObjectName, spec: &Value, findings: &[Finding]) -> PolicyDraft {
     let reason = findings.first().map(ToString::to_string).unwrap_or_default();
-    let mode = spec.get("enforcement").and_then(|e| serde_json::from_value(e.clone()).ok());
+    let twice = findings.iter().any(|f| f.doubles("spec.enforcement"));
+    let mode = spec.get("enforcement").filter(|_| !twice);
+    let mode = mode.and_then(|e| serde_json::from_value(e.clone()).ok());
     let targets = salvage_targets(spec, findings);
     let home_only = targets == Targets::default();
     let policy = enforcement(mode.unwrap_or_default()).map(|enforcement| Policy {
@@ -60,7 +63,7 @@ pub(crate) fn closed(name: &ObjectName, spec: &Value, findings: &[Finding]) -> P
 fn salvage_targets(spec: &Value, findings: &[Finding]) -> Targets {
     let list = |name: &str| -> Vec<String> {
         let path = format!("spec.targets.{name}");
-        if findings.iter().any(|f| f.path.starts_with(&path)) {
+        if findings.iter().any(|f| f.path.starts_with(&path) || f.doubles(&path)) {
             return Vec::new();
         }
         let items = spec.pointer("/targets").and_then(|t| t.get(name)).and_then(Value::as_array);
@@ -76,6 +79,46 @@ fn salvage_targets(spec: &Value, findings: &[Finding]) -> Targets {
         models: list("models"),
         providers: list("providers"),
     })
+}
+
+impl PolicyDraft {
+    /// Closed on what either of two declarations of one policy concerns, for when it cannot be told which is meant. The
+    /// stricter `enforcement` holds.
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        let strict = |d: &Self| d.policy.as_ref().is_some_and(|p| p.enforcement == Enforcement::Enforce);
+        let (base, more) = if strict(other) && !strict(self) { (other, self) } else { (self, other) };
+        let (Some(policy), Some(rest)) = (&base.policy, &more.policy) else {
+            return if base.policy.is_some() { base.clone() } else { more.clone() };
+        };
+        let places = |draft: &Self, policy: &Policy| match draft.home_only {
+            true => [policy.name.namespace.as_ref().into()].into(),
+            false => policy.targets.namespaces.clone(),
+        };
+        let (a, b) = (&policy.targets, &rest.targets);
+        let models = if a.models.0.is_empty() || b.models.0.is_empty() {
+            Grants::default()
+        } else {
+            Grants(a.models.0.iter().chain(b.models.0.iter()).cloned().collect())
+        };
+        let targets = Targets {
+            namespaces: either(&places(base, policy), &places(more, rest)),
+            users: either(&a.users, &b.users),
+            teams: either(&a.teams, &b.teams),
+            groups: either(&a.groups, &b.groups),
+            models,
+            providers: either(&a.providers, &b.providers),
+        };
+        Self { policy: Some(Policy { targets, ..policy.clone() }), home_only: false }
+    }
+}
+
+/// What is in one of two lists; an empty one means everything.
+fn either(a: &[Box<str>], b: &[Box<str>]) -> Box<[Box<str>]> {
+    if a.is_empty() || b.is_empty() {
+        return Box::default();
+    }
+    let all: BTreeSet<Box<str>> = a.iter().chain(b).cloned().collect();
+    all.into_iter().collect()
 }
 
 fn targets(spec: &crds::Targets) -> Targets {

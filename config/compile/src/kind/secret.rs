@@ -52,7 +52,7 @@ impl SecretData {
             };
             values.insert(key.as_str().into(), value);
         }
-        let labelled = labels(manifest).get(CREDENTIAL_LABEL).is_some_and(|v| &**v == "true");
+        let labelled = labels(manifest, findings).get(CREDENTIAL_LABEL).is_some_and(|v| &**v == "true");
         Self { labelled, values }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct KeyDraft {
     pub(crate) key: Key,
     pub(crate) token: TokenSource,
     pub(crate) parent: Option<Box<str>>,
+    /// The Secret that a generated token belongs in, where it is not the key's own name.
+    pub(crate) secret_name: Option<Box<str>>,
 }
 
 /// Where a key's token comes from.
@@ -37,7 +39,8 @@ impl TokenSource {
     }
 }
 
-/// What even an invalid spec says clearly enough to be obeyed. It only ever takes away.
+/// What even an invalid spec says clearly enough to be obeyed. It only ever takes away: whatever cannot be a `false` counts
+/// as `disabled`, and so does a field that is there twice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct KeySalvage {
     pub(crate) disabled: bool,
@@ -45,9 +48,10 @@ pub(crate) struct KeySalvage {
 }
 
 impl KeySalvage {
-    pub(crate) fn of(spec: &Value) -> Self {
+    pub(crate) fn of(spec: &Value, findings: &[Finding]) -> Self {
+        let twice = ["spec.disabled", "spec.expiresAt"].iter().any(|p| findings.iter().any(|f| f.doubles(p)));
         Self {
-            disabled: spec.get("disabled").and_then(Value::as_bool).unwrap_or(false),
+            disabled: twice || spec.get("disabled").is_some_and(is_meant),
             expires_at: spec.get("expiresAt").and_then(Value::as_str).and_then(time),
         }
     }
@@ -56,6 +60,17 @@ impl KeySalvage {
     pub(crate) fn tighten(self, key: &mut Key) {
         key.disabled |= self.disabled;
         key.expires_at = [key.expires_at, self.expires_at].into_iter().flatten().min();
+    }
+}
+
+/// False for what people write when they mean no: `no` and `off` are text in YAML 1.2.
+fn is_meant(flag: &Value) -> bool {
+    match flag {
+        Value::Null => false,
+        Value::Bool(flag) => *flag,
+        Value::String(text) => !["", "false", "no", "off", "n"].contains(&&*text.to_ascii_lowercase()),
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::Array(_) | Value::Object(_) => true,
     }
 }
 
@@ -83,6 +98,7 @@ pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>
             (None, None) => TokenSource::Generated,
         },
         parent: spec.parent_ref.map(|p| p.name.into()),
+        secret_name: spec.secret_name.map(Into::into),
     };
     (findings.len() == faults).then_some(draft)
 }

@@ -8,7 +8,7 @@ mod rules;
 use admit::admit;
 pub(crate) use admit::unknown_field;
 pub(crate) use nearest::nearest;
-use rules::check_rules;
+use rules::{Rules, check_rules};
 
 use crate::finding::Finding;
 use node::Node;
@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 /// Schema of one kind's `spec`.
 pub(crate) struct Schema {
     node: Node,
-    rules: kube_cel::CompiledSchema,
+    rules: Rules,
 }
 
 /// Schemas by kind, made from the definitions on first use and kept.
@@ -37,7 +37,7 @@ fn all() -> HashMap<String, Schema> {
         let value = serde_json::to_value(d).unwrap_or_default();
         let kind = value.pointer("/spec/names/kind")?.as_str()?.to_owned();
         let spec = value.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec")?;
-        Some((kind, Schema { node: Node::of(spec), rules: rules::compile(spec) }))
+        Some((kind, Schema { node: Node::of(spec), rules: Rules::of(spec) }))
     };
     definitions.iter().filter_map(schema).collect()
 }

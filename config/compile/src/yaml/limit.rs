@@ -17,7 +17,7 @@ pub(crate) fn check(text: &str) -> Result<(), Finding> {
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|e| syntax(&e))?;
-        count.event(&event).map_err(|message| too_complex(Some(position(&span.start)), message))?;
+        count.take(&event, || position(&span.start))?;
     }
     Ok(())
 }
@@ -29,13 +29,18 @@ fn too_complex(at: Option<Position>, message: String) -> Finding {
 
 /// Sizes of the containers that are open, and of what has an anchor.
 #[derive(Default)]
-struct Count {
+pub(super) struct Count {
     open: Vec<(usize, usize)>,
     anchors: HashMap<usize, usize>,
     kept: usize,
 }
 
 impl Count {
+    /// Counts an event before anything is made of it.
+    pub(super) fn take(&mut self, event: &Event<'_>, at: impl Fn() -> Position) -> Result<(), Finding> {
+        self.event(event).map_err(|message| too_complex(Some(at()), message))
+    }
+
     fn event(&mut self, event: &Event<'_>) -> Result<(), String> {
         match event {
             Event::DocumentStart(_) => *self = Self::default(),

@@ -1,5 +1,6 @@
 //! Documents as trees: what is where.
 
+use super::limit::Count;
 use super::{position, scalar, syntax};
 use crate::finding::{Finding, Position, Reason};
 use crate::path::steps;
@@ -51,13 +52,15 @@ impl Tree {
     }
 }
 
-/// The documents of a text that [`super::check`] let pass, one at a time; empty documents are left out.
+/// The documents of a text, one at a time; empty documents are left out. What comes after a fault cannot be relied on, so
+/// that [`super::check`] goes before, or nothing is used until all is read.
 pub(crate) struct Documents<'a> {
     parser: Parser<'a, StrInput<'a>>,
     open: Vec<Open>,
     anchors: HashMap<usize, Tree>,
     findings: Vec<Finding>,
     done: Option<Tree>,
+    count: Count,
 }
 
 struct Open {
@@ -76,6 +79,7 @@ impl<'a> Documents<'a> {
             anchors: HashMap::new(),
             findings: Vec::new(),
             done: None,
+            count: Count::default(),
         }
     }
 
@@ -96,7 +100,11 @@ impl<'a> Documents<'a> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if let Some(Open { node: Node::Map(_), key: key @ None, .. }) = self.open.last_mut() {
-                    *key = Some((text.into_owned(), at));
+                    let name = text.into_owned();
+                    *key = Some((name.clone(), at));
+                    if anchor != 0 {
+                        self.anchors.insert(anchor, Tree { at, node: Node::Scalar(Value::String(name)) });
+                    }
                 } else {
                     let value = scalar::value(&text, style, tag.as_deref()).unwrap_or_else(|message| {
                         let fix = "Put it in quotes, or leave the tag out.";
@@ -173,6 +181,9 @@ impl Iterator for Documents<'_> {
                 Ok(next) => next,
                 Err(error) => return Some(Err(syntax(&error))),
             };
+            if let Err(fault) = self.count.take(&event, || position(&span.start)) {
+                return Some(Err(fault));
+            }
             if self.event(event, position(&span.start)) {
                 let findings = std::mem::take(&mut self.findings);
                 match self.done.take() {

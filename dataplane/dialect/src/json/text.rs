@@ -46,7 +46,11 @@ impl Text {
     #[must_use]
     pub fn get(self, body: &[u8]) -> Cow<'_, str> {
         let raw = self.span.of(body);
-        if self.escaped { Cow::Owned(unescape(raw)) } else { String::from_utf8_lossy(raw) }
+        if self.escaped {
+            return Cow::Owned(unescape(raw));
+        }
+        // The usual case first: it is cheaper than to look for what must be replaced.
+        std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed)
     }
 
     /// True when the string is `other`.

@@ -18,9 +18,16 @@ impl Clock {
     /// Now. Both clocks are read in user space (vDSO).
     #[must_use]
     pub fn now(&self) -> Now {
+        self.at(Instant::now())
+    }
+
+    /// Now, by who has just read the monotonic clock.
+    #[must_use]
+    pub fn at(&self, instant: Instant) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mono = instant.saturating_duration_since(self.began);
         Now {
-            mono: u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            mono: u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX),
             wall: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
         }
     }

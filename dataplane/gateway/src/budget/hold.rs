@@ -74,8 +74,9 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
     let corrected = exchange.estimated_input * u64::from(route.input_ratio.get()) / 1024;
     let output = if wish.embeds { 0 } else { wish.cap.unwrap_or(RATE_OUTPUT).min(RATE_OUTPUT) * wish.n };
     let tokens = corrected.max(1) + output;
-    let mut tickets = Unused { tickets: Some(admit(&guards.enforced, clock, tokens).await?), clock };
     let mut now = clock.now();
+    let mut tickets =
+        Unused { tickets: Some(admit(&guards.enforced, clock, tokens, &mut now).await?), clock };
     let mut planned = priced_plan(&guards.enforced, ledger, now, asked, &wish, route);
     if planned.as_ref().is_err_and(is_short)
         && let Some(counted) = Box::pin(counted(asked, &wish, route)).await
@@ -182,11 +183,15 @@ fn tighter(a: Plan, b: Plan) -> Plan {
     }
 }
 
-async fn admit(room: &Room, clock: &Clock, tokens: u64) -> Result<RateTickets, Fault> {
+/// `now` is that of the admission afterwards.
+async fn admit(room: &Room, clock: &Clock, tokens: u64, now: &mut Now) -> Result<RateTickets, Fault> {
     loop {
-        match admit_all(room.rates.iter().map(|(rates, _)| rates), clock.now(), tokens) {
+        match admit_all(room.rates.iter().map(|(rates, _)| rates), *now, tokens) {
             Admission::Admitted(tickets) => return Ok(tickets),
-            Admission::Wait { poll } => sleep(Duration::from_nanos(poll)).await,
+            Admission::Wait { poll } => {
+                sleep(Duration::from_nanos(poll)).await;
+                *now = clock.now();
+            }
             Admission::Refused(refusal) => return Err(rate_limited(&refusal)),
             Admission::TooLarge { limit } => {
                 return Err(Fault::RequestTooLarge { wanted: tokens, limit: u64::from(limit) });

@@ -3,12 +3,14 @@
 use self::guards::{INSTALL, Room, Unit};
 use jiff::Timestamp;
 use smartflow_ledger::lender::{FileLender, Lender};
+use smartflow_ledger::money::UsdText;
 use smartflow_ledger::rate::RateDesk;
 use smartflow_ledger::{Incarnation, Ledger, Now, OpenError, Options, PodId};
 use std::path::Path;
 use std::sync::Arc;
 
 pub mod clock;
+pub mod disk;
 pub mod guards;
 pub mod hold;
 pub mod plan;
@@ -18,8 +20,8 @@ pub mod tokens;
 
 /// Nano-USD as a decimal in US dollars.
 #[must_use]
-pub fn usd(nanos: i64) -> String {
-    smartflow_ledger::money::format_usd(nanos)
+pub fn usd(nanos: i64) -> UsdText {
+    UsdText::new(nanos)
 }
 
 /// The contract's default (ledger.md L13). A lender in this process never leaves: here it only sets how often is reported.
@@ -29,6 +31,8 @@ const LEASE_MILLIS: u64 = 600_000;
 pub struct Opened {
     /// Money.
     pub ledger: Ledger,
+    /// Where the money is lent from; [`disk::Disk`] keeps both on the disk.
+    pub lender: Arc<FileLender>,
     /// Rates.
     pub desk: RateDesk,
     /// Epoch of the limits that this process declares; grows with every start.
@@ -46,7 +50,8 @@ pub fn open(data_dir: &Path, now: Now) -> Result<Opened, OpenError> {
     for finding in lender.findings() {
         tracing::warn!(%finding, "the ledger was repaired");
     }
-    let lender: Arc<dyn Lender> = Arc::new(lender);
+    let file = Arc::new(lender);
+    let lender: Arc<dyn Lender> = file.clone();
     let incarnation = Incarnation::random();
     let options = Options {
         install: INSTALL.to_owned(),
@@ -59,7 +64,7 @@ pub fn open(data_dir: &Path, now: Now) -> Result<Opened, OpenError> {
     for finding in ledger.findings() {
         tracing::warn!(%finding, "the ledger was repaired");
     }
-    Ok(Opened { ledger, desk: RateDesk::new(&lender, incarnation, PodId(0)), epoch })
+    Ok(Opened { ledger, lender: file, desk: RateDesk::new(&lender, incarnation, PodId(0)), epoch })
 }
 
 /// What is left of the tightest budget.

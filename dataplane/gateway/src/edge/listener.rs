@@ -101,12 +101,14 @@ async fn connection(stream: tokio::net::TcpStream, worker: Rc<Worker>) {
             .serve_connection(io, service)
     );
     let mut begun = std::pin::pin!(drain.begun());
-    let mut draining = false;
+    let (mut draining, mut listens) = (false, false);
     std::future::poll_fn(|cx| {
-        if !draining && begun.as_mut().poll(cx).is_ready() {
+        // Asked once, which is enough to be woken; then only when the flag, which is set first, says that it is so.
+        if !draining && (!listens || drain.is_draining()) && begun.as_mut().poll(cx).is_ready() {
             draining = true;
             served.as_mut().graceful_shutdown();
         }
+        listens = true;
         // Errors of a connection (resets, bad heads) are its caller's own; hyper has answered what can be answered.
         served.as_mut().poll(cx).map(|_| ())
     })

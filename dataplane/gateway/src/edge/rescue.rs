@@ -183,7 +183,7 @@ impl Fault {
                 let message = format!("{whose} has ${left} left, too little for this request. {when}");
                 let told = Told::new(429, "insufficient_quota", "budget_exceeded", message)
                     .header("x-should-retry", "false")
-                    .header("x-smartflow-budget-remaining-usd", left);
+                    .header("x-smartflow-budget-remaining-usd", &*left);
                 match resets {
                     Some(t) => told.header("x-smartflow-budget-reset", t.to_string()),
                     None => told,

@@ -161,6 +161,10 @@ fn file_fault(file: &Path, what: &str, path: &str) -> Finding {
 
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     let io = |e: std::io::Error| e.to_string();
+    // Asked before it is opened, too: opening a pipe waits for a writer.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err("it is not a file".to_owned());
+    }
     let file = File::open(path).map_err(io)?;
     if !file.metadata().map_err(io)?.is_file() {
         return Err("it is not a file".to_owned());
@@ -217,5 +221,11 @@ mod tests {
         std::fs::write(dir.path().join("empty"), "\n").unwrap();
         assert!(follow("file://empty", dir.path()).unwrap_err().message.contains("is empty"));
         assert!(follow("file://.", dir.path()).unwrap_err().message.contains("not a file"));
+        let made = std::process::Command::new("mkfifo").arg(dir.path().join("pipe")).status().unwrap();
+        assert!(made.success());
+        assert!(
+            follow("file://pipe", dir.path()).unwrap_err().message.contains("not a file"),
+            "nobody waits"
+        );
     }
 }

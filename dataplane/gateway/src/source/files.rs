@@ -157,13 +157,29 @@ impl Folder {
         look.folders.insert(folder.to_owned());
         match fs::read_dir(folder) {
             Ok(entries) => {
-                let mut names: Vec<_> = entries.filter_map(Result::ok).map(|e| e.file_name()).collect();
+                let mut names = Vec::new();
+                for entry in entries {
+                    match entry {
+                        Ok(entry) => names.push(entry.file_name()),
+                        Err(e) => fault(look, e.to_string()),
+                    }
+                }
                 names.sort();
                 for name in names.iter().filter_map(|n| n.to_str()).filter(|n| !n.starts_with('.')) {
                     let path = folder.join(name);
                     // Follows links: what a ConfigMap shows is a link into a folder that is swapped as a whole.
-                    let Ok(data) = fs::metadata(&path) else { continue };
                     let inner = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+                    let data = match fs::metadata(&path) {
+                        Ok(data) => data,
+                        // Only what is surely gone is taken for removed; what cannot be seen stays in force.
+                        Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                        Err(e) => {
+                            if is_yaml(name) || self.known.keys().any(|known| is_within(known, &inner)) {
+                                look.faults.push((inner.into(), e.to_string()));
+                            }
+                            continue;
+                        }
+                    };
                     if data.is_dir() && !self.is_skipped(&path) {
                         self.list(&path, &inner, depth + 1, above, found, look);
                     } else if data.is_file() && is_yaml(name) {
@@ -251,9 +267,10 @@ fn is_yaml(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|e| e == "yaml" || e == "yml")
 }
 
-/// True when the file `name` lies in `folder` (or in one below).
+/// True when the file `name` lies in `folder` (or in one below), or is that itself.
 fn is_within(name: &str, folder: &str) -> bool {
-    folder.is_empty() || name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+    folder.is_empty()
+        || name.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -363,6 +380,34 @@ mod tests {
         fs::rename(&root, dir.path().join("away")).unwrap();
         let look = folder.look();
         assert!(look.removed.is_empty() && look.faults.len() == 1, "{look:?}");
+    }
+
+    /// A link that leads nowhere is a ConfigMap's key that was deleted; one that cannot be followed says nothing.
+    #[test]
+    fn what_cannot_be_seen_is_not_taken_for_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::new(dir.path().to_owned(), None);
+        let outside = tempfile::tempdir().unwrap();
+        for name in ["a.yaml", "b.yaml", "sub/c.yaml", "sub/d.txt"] {
+            fs::create_dir_all(outside.path().join("sub")).unwrap();
+            fs::write(outside.path().join(name), "x").unwrap();
+        }
+        for name in ["a.yaml", "b.yaml", "sub"] {
+            std::os::unix::fs::symlink(outside.path().join(name), dir.path().join(name)).unwrap();
+        }
+        assert_eq!(folder.look().changed.len(), 3);
+        let endless = |name: &str| {
+            fs::remove_file(dir.path().join(name)).unwrap();
+            std::os::unix::fs::symlink(name, dir.path().join(name)).unwrap();
+        };
+        endless("a.yaml");
+        endless("sub");
+        fs::remove_file(outside.path().join("b.yaml")).unwrap();
+        let look = folder.look();
+        assert_eq!(look.removed, ["b.yaml".into()]);
+        assert_eq!(look.faults.iter().map(|(at, _)| &**at).collect::<Vec<_>>(), ["a.yaml", "sub"]);
+        fs::remove_file(dir.path().join("sub")).unwrap();
+        assert_eq!(folder.look().removed, ["sub/c.yaml".into()]);
     }
 
     #[test]

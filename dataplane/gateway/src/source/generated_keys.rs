@@ -5,7 +5,7 @@ use rand::rngs::OsRng;
 use smartflow_snapshot::{ObjectName, Secret};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What a token begins with.
@@ -140,6 +140,10 @@ fn read(path: &Path) -> Result<Option<Secret>, KeyError> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(failed(e)),
     };
+    // Copied or restored with another mode. Where it cannot be changed the token is still the right one.
+    if data.mode() & 0o077 != 0 {
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
+    }
     let not_a_token = || KeyError::NotAToken { path: path.to_owned() };
     if data.len() > MOST_BYTES {
         return Err(not_a_token());
@@ -224,7 +228,9 @@ mod tests {
         assert_eq!(mode(&dir.path().join("keys")), 0o700);
         assert_eq!(mode(&dir.path().join("keys/default")), 0o700);
 
+        fs::set_permissions(&first.path, fs::Permissions::from_mode(0o644)).unwrap();
         let again = keys.obtain(&name("default", "alice")).unwrap();
+        assert_eq!(mode(&first.path), 0o600, "also when it was restored with another mode");
         assert!(again.token == first.token);
         let other = keys.obtain(&name("team-b", "alice")).unwrap();
         assert!(other.token != first.token);

@@ -1,7 +1,8 @@
 //! Which file declares which object.
 
 use sha2::{Digest, Sha256};
-use smartflow_compile::ObjectRef;
+use smartflow_compile::{Kind, ObjectRef};
+use smartflow_snapshot::ObjectName;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -19,14 +20,24 @@ pub(super) struct Inventory {
     free: Vec<u32>,
     /// All files of objects that several declare.
     shared: BTreeMap<ObjectRef, BTreeSet<Arc<str>>>,
-    /// Namespaces, each stored once.
-    namespaces: BTreeSet<Arc<str>>,
+    /// Namespaces, each stored once, and their places in that list.
+    namespaces: Vec<Arc<str>>,
+    places: BTreeMap<Arc<str>, u32>,
 }
 
 #[derive(Debug)]
 struct File {
     number: u32,
-    objects: Box<[ObjectRef]>,
+    objects: Box<[Held]>,
+}
+
+/// An [`ObjectRef`] in less space.
+#[derive(Debug)]
+struct Held {
+    name: Arc<str>,
+    /// Place of its namespace.
+    namespace: u32,
+    kind: Kind,
 }
 
 /// First bytes of the SHA-256 of an identity: two of a million objects share one with a chance of 1 in 10^17.
@@ -70,7 +81,10 @@ impl Inventory {
                 *name = None;
                 self.free.push(number);
             }
-            for id in objects {
+            for held in objects {
+                let namespace = usize::try_from(held.namespace).ok().and_then(|n| self.namespaces.get(n));
+                let Some(namespace) = namespace.cloned() else { continue };
+                let id = ObjectRef { kind: held.kind, name: ObjectName { namespace, name: held.name } };
                 let print = fingerprint(&id.to_string());
                 if self.holders.get(&print) == Some(&number) {
                     self.holders.remove(&print);
@@ -94,7 +108,7 @@ impl Inventory {
         let mut held: Vec<ObjectRef> = Vec::new();
         for id in objects {
             let mut id = id.clone();
-            id.name.namespace = self.interned(&id.name.namespace);
+            id.name.namespace = self.interned(&id.name.namespace).0;
             let print = fingerprint(&id.to_string());
             match self.file_of(&id).cloned() {
                 Some(holder) if holder != *file => {
@@ -110,7 +124,13 @@ impl Inventory {
         }
         held.sort();
         held.dedup();
-        self.files.insert(file.clone(), File { number, objects: held.into() });
+        let objects = held.into_iter().map(|id| Held {
+            namespace: self.interned(&id.name.namespace).1,
+            name: id.name.name,
+            kind: id.kind,
+        });
+        let objects = objects.collect();
+        self.files.insert(file.clone(), File { number, objects });
     }
 
     /// Objects that are declared.
@@ -131,22 +151,21 @@ impl Inventory {
         u32::try_from(self.numbers.len() - 1).unwrap_or(u32::MAX)
     }
 
-    fn interned(&mut self, namespace: &Arc<str>) -> Arc<str> {
-        match self.namespaces.get(namespace) {
-            Some(known) => known.clone(),
-            None => {
-                self.namespaces.insert(namespace.clone());
-                namespace.clone()
-            }
+    fn interned(&mut self, namespace: &Arc<str>) -> (Arc<str>, u32) {
+        if let Some((known, place)) = self.places.get_key_value(namespace) {
+            return (known.clone(), *place);
         }
+        // There are far fewer namespaces than that.
+        let place = u32::try_from(self.namespaces.len()).unwrap_or(u32::MAX);
+        self.namespaces.push(namespace.clone());
+        self.places.insert(namespace.clone(), place);
+        (namespace.clone(), place)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use smartflow_compile::Kind;
-    use smartflow_snapshot::ObjectName;
 
     fn id(name: &str) -> ObjectRef {
         ObjectRef { kind: Kind::Policy, name: ObjectName::new("a", name) }

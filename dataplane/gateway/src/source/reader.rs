@@ -144,8 +144,10 @@ impl Reader {
         let mut findings = Vec::new();
         let fault = match content {
             Content::Text(text) => match parse(&text, &mut findings) {
-                Ok(objects) => {
-                    let text = Arc::new(Zeroizing::new(text));
+                Ok(mut objects) => {
+                    let kept = self.kept_policies(file, &objects, &mut findings);
+                    let text = Arc::new(Zeroizing::new(with_documents(text, &kept)));
+                    objects.extend(kept);
                     if let Some(data) = &mut self.data {
                         data.keep_text(file, Some(&text));
                     }
@@ -166,6 +168,25 @@ impl Reader {
         findings.insert(0, fault);
         self.blame(file, findings);
         declared
+    }
+
+    /// Policies that `file` declared before and seems not to any more, while a document in it cannot be told: that one may
+    /// be theirs, and a slip of the pen in a kind or a name must not lift a restriction.
+    fn kept_policies(&mut self, file: &str, objects: &[Object], findings: &mut Vec<Finding>) -> Vec<Object> {
+        let Some(lost) = findings.iter().find(|f| !is_foreign(f)).cloned() else { return Vec::new() };
+        let before = self.last_read(file).and_then(|text| parse(&text, &mut Vec::new()).ok());
+        let mut kept = before.unwrap_or_default();
+        kept.retain(|old| {
+            let elsewhere = self.inventory.file_of(old.id()).is_some_and(|holder| **holder != *file);
+            old.id().kind == Kind::Policy && !elsewhere && objects.iter().all(|o| o.id() != old.id())
+        });
+        if !kept.is_empty() {
+            let names: Vec<String> = kept.iter().map(|o| o.id().name.to_string()).collect();
+            let message = format!("This may be one of {}: they stay in force.", names.join(", "));
+            let fix = "Correct this document, or remove it; then what is not declared any more is gone.";
+            findings.push(Finding { at: lost.at, ..Finding::error(lost.reason, &lost.path, message, fix) });
+        }
+        kept
     }
 
     fn blame(&mut self, file: &Arc<str>, mut findings: Vec<Finding>) {
@@ -300,7 +321,7 @@ impl Reader {
         })
     }
 
-    /// The object with its token where one is to be made.
+    /// The object with its token where one is to be made. It is kept under the name of the Secret that it belongs in.
     fn with_token(&mut self, object: Object) -> Object {
         let name = object.id().name.clone();
         let Some(data) = self.data.as_mut().filter(|_| object.needs_token()) else {
@@ -309,10 +330,12 @@ impl Reader {
             }
             return object;
         };
-        match data.token(&name) {
+        match data.token(&object.token_secret()) {
             Ok(Generated { path, token }) => {
-                if let Err(at) = self.generated.binary_search_by(|k| k.name.cmp(&name)) {
-                    Arc::make_mut(&mut self.generated).insert(at, GeneratedKey { name, path });
+                match self.generated.binary_search_by(|k| k.name.cmp(&name)) {
+                    Ok(at) if self.generated[at].path == path => {}
+                    Ok(at) => Arc::make_mut(&mut self.generated)[at].path = path,
+                    Err(at) => Arc::make_mut(&mut self.generated).insert(at, GeneratedKey { name, path }),
                 }
                 object.with_token(TokenHash::of(token.open().as_bytes()))
             }
@@ -410,6 +433,26 @@ fn parse(text: &str, findings: &mut Vec<Finding>) -> Result<Vec<Object>, Finding
     Ok(objects)
 }
 
+/// True of a document that was never meant for us, such as a ConfigMap.
+fn is_foreign(stray: &Finding) -> bool {
+    stray.reason == Reason::UnknownKind && &*stray.path == "kind" && !stray.fix.starts_with("Did you mean")
+}
+
+/// `text`, and what is kept beside it, so that reading it again declares both.
+fn with_documents(mut text: String, kept: &[Object]) -> String {
+    for object in kept {
+        let ObjectRef { kind, name } = object.id();
+        let (version, kind) = (kind.api_version(), kind.as_str());
+        // An invalid one has no spec that could be kept: it stays closed, on its namespace.
+        let spec = object.spec().unwrap_or("{}");
+        text.push_str(&format!(
+            "\n---\n{{\"apiVersion\": \"{version}\", \"kind\": \"{kind}\", \"metadata\": {{\"namespace\": \"{}\", \"name\": \"{}\"}}, \"spec\": {spec}}}\n",
+            name.namespace, name.name
+        ));
+    }
+    text
+}
+
 fn clash(id: &ObjectRef, file: &Arc<str>, files: &BTreeSet<Arc<str>>, text: &str) -> Finding {
     let others: Vec<&str> = files.iter().filter(|f| *f != file).map(|f| &**f).collect();
     let place = if others.is_empty() { "this file".to_owned() } else { others.join(", ") };
@@ -421,7 +464,8 @@ fn clash(id: &ObjectRef, file: &Arc<str>, files: &BTreeSet<Arc<str>>, text: &str
 
 fn unlisted(folder: &str, why: &str) -> FileFindings {
     let name = if folder.is_empty() { "." } else { folder };
-    let message = format!("The folder cannot be read: {why}. What was last read from it stays in force.");
-    let finding = Finding::error(Reason::Syntax, "", message, "Make it a folder that the gateway may read.");
+    let message = format!("This cannot be read: {why}. What was last read from it stays in force.");
+    let fix = "Make it a folder, or a file, that the gateway may read.";
+    let finding = Finding::error(Reason::Syntax, "", message, fix);
     FileFindings { file: name.into(), findings: vec![finding] }
 }

@@ -3,27 +3,28 @@
 //! disk must not slow callers down.
 
 use super::Metrics;
+use super::line::UsageLine;
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
-use serde::{Serialize, Serializer};
-use smartflow_dialect::Usage;
-use smartflow_snapshot::{Key, Model, ObjectName, Provider};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-/// Lines that a runtime keeps for the writer.
-const MOST_WAITING: usize = 65_536;
+/// Bytes that a runtime keeps for the writer.
+const MOST_WAITING: usize = 32 * 1024 * 1024;
+/// At so many bytes the writer is woken before its time: what is written soon is still in the processor's cache.
+const MANY_WAITING: usize = 256 * 1024;
+/// Memory that a buffer keeps at least; of a larger one half is given back when a sixteenth would have done.
+const KEPT: usize = 64 * 1024;
 /// How often lines are written.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// How a call ended. `as_str` is a label of metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Answered to the end.
     Ok,
@@ -60,118 +61,72 @@ impl Outcome {
     }
 }
 
-/// What is known of a call at its end. The JSON names are the public format.
-#[derive(Serialize)]
-pub struct UsageLine {
-    /// End of the call.
-    pub time: Timestamp,
-    /// As in `x-smartflow-request-id`.
-    pub request_id: Box<str>,
-    /// W3C trace id of the caller.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace_id: Option<Box<str>>,
-    /// `chat`, `embeddings`.
-    pub endpoint: &'static str,
-    /// The virtual key, with its owner.
-    #[serde(flatten, serialize_with = "key")]
-    pub key: Arc<Key>,
-    /// The model as the caller wrote it.
-    pub requested_model: Box<str>,
-    /// Who served it.
-    #[serde(flatten, serialize_with = "target")]
-    pub target: Option<(Arc<Provider>, Arc<Model>)>,
-    /// `user` of the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<Box<str>>,
-    /// `metadata` of the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Box<serde_json::value::RawValue>>,
-    /// Whether the caller asked for a stream.
-    pub stream: bool,
-    /// Tokens by class.
-    #[serde(serialize_with = "tokens")]
-    pub usage: Usage,
-    /// US dollars, as a decimal.
-    #[serde(serialize_with = "usd")]
-    pub cost_usd: i64,
-    /// The cost is an upper bound, because the provider reported no usage.
-    pub estimated: bool,
-    /// Status that the caller got.
-    pub status: u16,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Error code, when it did not end well.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<Box<str>>,
-    /// Calls to providers.
-    pub attempts: u32,
-    /// Microseconds from the request's head to the end of its answer.
-    pub latency_us: u64,
-    /// Microseconds to the first byte of the answer.
-    pub first_byte_us: u64,
-    /// Microseconds inside the gateway.
-    pub overhead_us: u64,
-    /// Policies in dry run that would have blocked the call.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub would_block: Vec<ObjectName>,
-    /// A budget of the call is at or above its soft limit.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub above_soft_limit: bool,
-}
-
-fn key<S: Serializer>(key: &Arc<Key>, s: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Shown<'a> {
-        key: &'a ObjectName,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        owner: Option<&'a smartflow_snapshot::Owner>,
-    }
-    Shown { key: &key.name, owner: key.owner.as_deref() }.serialize(s)
-}
-
-fn target<S: Serializer>(target: &Option<(Arc<Provider>, Arc<Model>)>, s: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Shown<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        provider: Option<&'a ObjectName>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        model: Option<&'a str>,
-    }
-    let (provider, model) = target.as_ref().map(|(p, m)| (&p.name, &*m.name)).unzip();
-    Shown { provider, model }.serialize(s)
-}
-
-/// `input` and `output` are whole; the other classes are parts of them and left out when zero.
-fn tokens<S: Serializer>(usage: &Usage, s: S) -> Result<S::Ok, S::Error> {
-    let parts = [
-        ("cached_input", usage.cached_input),
-        ("cache_write", usage.cache_write),
-        ("audio_input", usage.audio_input),
-        ("reasoning", usage.reasoning),
-        ("audio_output", usage.audio_output),
-    ];
-    let whole = [("input", usage.input), ("output", usage.output)].into_iter();
-    s.collect_map(whole.chain(parts.into_iter().filter(|(_, n)| *n > 0)))
-}
-
-fn usd<S: Serializer>(nano: &i64, s: S) -> Result<S::Ok, S::Error> {
-    s.collect_str(&crate::budget::usd(*nano))
-}
-
 /// Lines of one runtime.
 pub struct Queue {
-    lines: Mutex<Vec<UsageLine>>,
+    /// `None`: nobody reads them.
+    waiting: Option<Mutex<Waiting>>,
+    writer: OnceLock<Thread>,
     dropped: Counter,
+}
+
+#[derive(Default)]
+struct Waiting {
+    text: Vec<u8>,
+    stamp: Stamp,
+}
+
+/// The time as text; its date and second are written anew only when they change.
+#[derive(Default)]
+struct Stamp {
+    second: i64,
+    text: String,
+}
+
+/// Digits up to the second, as in `2026-11-21T14:39:18`.
+const TO_THE_SECOND: usize = 19;
+
+impl Stamp {
+    /// RFC 3339 in UTC, in milliseconds, of Unix milliseconds.
+    fn at(&mut self, millis: i64) -> &str {
+        let (second, part) = (millis.div_euclid(1000), millis.rem_euclid(1000));
+        if self.second != second || self.text.is_empty() {
+            self.second = second;
+            self.text = Timestamp::from_second(second).unwrap_or_default().to_string();
+        }
+        self.text.truncate(TO_THE_SECOND);
+        self.text.push('.');
+        for place in [100, 10, 1] {
+            self.text.push(char::from(b'0' + u8::try_from(part / place % 10).unwrap_or_default()));
+        }
+        self.text.push('Z');
+        &self.text
+    }
 }
 
 impl Queue {
     /// Adds a line, or counts it as dropped.
-    pub fn push(&self, line: UsageLine) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() < MOST_WAITING {
-            lines.push(line);
-        } else {
+    pub fn push(&self, line: &UsageLine<'_>) {
+        let Some(waiting) = &self.waiting else { return };
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Waiting { text, stamp } = &mut *waiting;
+        let before = text.len();
+        if before >= MOST_WAITING {
             self.dropped.inc();
+            return;
+        }
+        line.write(stamp.at(line.time), text);
+        if before < MANY_WAITING
+            && text.len() >= MANY_WAITING
+            && let Some(writer) = self.writer.get()
+        {
+            writer.unpark();
+        }
+    }
+
+    /// Puts what waits into `text`, which is empty, in exchange for its memory.
+    fn take(&self, text: &mut Vec<u8>) {
+        if let Some(waiting) = &self.waiting {
+            std::mem::swap(text, &mut waiting.lock().unwrap_or_else(PoisonError::into_inner).text);
         }
     }
 }
@@ -189,17 +144,24 @@ impl Writer {
     /// # Errors
     /// When the file cannot be opened or the thread not started.
     pub fn start(place: &str, runtimes: usize, metrics: &Metrics) -> io::Result<Self> {
-        let queue = || Queue { lines: Mutex::default(), dropped: metrics.usage_dropped.clone() };
-        let queues: Vec<_> = (0..runtimes).map(|_| Arc::new(queue())).collect();
         let stop = Arc::new(AtomicBool::new(false));
         let sink: Option<Box<dyn Write + Send>> = match place {
             "off" => None,
             "stdout" => Some(Box::new(io::stdout())),
             file => Some(Box::new(append(Path::new(file))?)),
         };
+        let queue = || Queue {
+            waiting: sink.is_some().then(Mutex::default),
+            writer: OnceLock::new(),
+            dropped: metrics.usage_dropped.clone(),
+        };
+        let queues: Vec<_> = (0..runtimes).map(|_| Arc::new(queue())).collect();
         let (all, stopped) = (queues.clone(), stop.clone());
         let thread = std::thread::Builder::new().name("usage".to_owned());
         let thread = thread.spawn(move || write_until(&stopped, &all, sink))?;
+        for queue in &queues {
+            let _ = queue.writer.set(thread.thread().clone());
+        }
         Ok(Self { queues, stop, thread: Some(thread) })
     }
 
@@ -227,24 +189,21 @@ fn append(path: &Path) -> io::Result<File> {
 }
 
 fn write_until(stop: &AtomicBool, queues: &[Arc<Queue>], mut sink: Option<Box<dyn Write + Send>>) {
-    let (mut text, mut lines) = (Vec::new(), Vec::new());
+    let mut text = Vec::new();
     loop {
         let last = stop.load(Ordering::Acquire);
         for queue in queues {
-            // Swapped, so that the runtime never waits for the disk.
-            std::mem::swap(&mut lines, &mut *queue.lines.lock().unwrap_or_else(PoisonError::into_inner));
-            for line in lines.drain(..).filter(|_| sink.is_some()) {
-                if serde_json::to_writer(&mut text, &line).is_ok() {
-                    text.push(b'\n');
-                }
+            queue.take(&mut text);
+            if let Some(out) = sink.as_mut().filter(|_| !text.is_empty())
+                && let Err(error) = out.write_all(&text).and_then(|()| out.flush())
+            {
+                tracing::error!(%error, "usage lines cannot be written");
             }
+            if text.len() < text.capacity() / 16 {
+                text.shrink_to((text.capacity() / 2).max(KEPT));
+            }
+            text.clear();
         }
-        if let Some(out) = sink.as_mut().filter(|_| !text.is_empty())
-            && let Err(error) = out.write_all(&text).and_then(|()| out.flush())
-        {
-            tracing::error!(%error, "usage lines cannot be written");
-        }
-        text.clear();
         if last {
             return;
         }

@@ -158,9 +158,9 @@ fn request(
     let headers = request.headers_mut();
     headers.insert(HOST, upstream.authority.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for name in &FORWARDED {
-        if let Some(value) = caller.get(name) {
-            headers.insert(name, value.clone());
+    for (name, value) in caller {
+        if FORWARDED.contains(name) {
+            headers.append(name, value.clone());
         }
     }
     for (name, value) in &upstream.headers {

@@ -21,10 +21,9 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// Starts the total deadline and the wait for the first byte.
+    /// Starts the total deadline and the wait for the first byte, both from `now` on.
     #[must_use]
-    pub fn start(timeouts: &Timeouts) -> Self {
-        let now = Instant::now();
+    pub fn start(timeouts: &Timeouts, now: Instant) -> Self {
         let (total, phase) = (now + timeouts.total, now + timeouts.first_byte);
         Self {
             timer: Box::pin(sleep_until(total.min(phase))),
@@ -112,7 +111,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_nearest_deadline_wins_and_names_itself() {
         let begin = Instant::now();
-        let mut d = Deadline::start(&timeouts(5, 3, 60));
+        let mut d = Deadline::start(&timeouts(5, 3, 60), begin);
         assert_eq!(never(&mut d).await, ("first byte", Duration::from_secs(5)));
         assert_eq!(begin.elapsed().as_secs(), 5);
         d.phase("idle", Duration::from_secs(3));
@@ -123,7 +122,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn activity_moves_the_idle_deadline_but_not_the_total() {
         let begin = Instant::now();
-        let mut d = Deadline::start(&timeouts(5, 3, 10));
+        let mut d = Deadline::start(&timeouts(5, 3, 10), begin);
         for _ in 0..4 {
             d.phase("idle", Duration::from_secs(3));
             d.guard(tokio::time::sleep(Duration::from_secs(2))).await.unwrap();

@@ -75,7 +75,7 @@ impl Book {
         let money = batch.money.iter().map(|ask| self.ask(now, batch.incarnation, ask)).collect();
         debug_assert_eq!(self.check_asked(batch), Ok(()));
         if self.wall - self.purged >= WALL_HOUR {
-            self.purge_old();
+            self.purge_old(now.mono);
         }
         let recalls = self.recalls(batch.incarnation, batch.recalls_after);
         let (generation, wall, rates) = (self.generation, self.wall, Vec::new());
@@ -124,7 +124,7 @@ impl Book {
             let need = lend.at_least - row.totals.granted;
             if state == WindowState::Open && row.closed.is_none() && fresh {
                 let grant = wish.grant(need, lend.background);
-                row.totals.granted += grant;
+                row.totals.granted = row.totals.granted.saturating_add(grant);
                 changed |= grant > 0;
                 short = need > 0 && grant == 0;
             }
@@ -141,13 +141,15 @@ impl Book {
     }
 
     /// Folds rows and drops windows and accounts that nobody needs any more.
-    fn purge_old(&mut self) {
+    fn purge_old(&mut self, mono: u64) {
+        // Not at once after a start: it is not known yet who is still there.
+        let mono = (self.purged > 0).then_some(mono);
         self.purged = self.wall;
         let wall = self.wall;
         let changes = &mut self.changes;
         self.entries.retain(|account, entry| {
             for page in &mut entry.pages {
-                if page.fold(wall) {
+                if page.fold(wall, mono) {
                     changes.extend(page.records(*account));
                 }
             }
@@ -211,7 +213,7 @@ fn refused(ask: &MoneyAsk, state: WindowState, limit: i64) -> MoneyAnswer {
         short: false,
         size: 0,
         lendable: 0,
-        spent: ask.totals.spent + ask.totals.overrun,
+        spent: ask.totals.billed(),
         leased_elsewhere: 0,
         forfeited: 0,
         closed_total: ask.closed_total,

@@ -6,12 +6,15 @@ use super::{record::Record, row::Row};
 use crate::{
     account::{AccountId, Incarnation},
     clock::{LATE_REPORTS, SECOND},
-    message::MoneyAsk,
+    message::{MoneyAsk, Totals},
     window::Window,
 };
 
 /// A pod is *active* on an account for this long after its last message about it (L7).
 const ACTIVE: u64 = 10 * SECOND;
+
+/// A row that says nothing is kept this long after its last message.
+const SILENT: u64 = 3_600 * SECOND;
 
 /// The rows of one window, and what became of rows that are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,33 +51,34 @@ impl Page {
 
     /// ΣS + ΣO.
     pub fn spent(&self) -> i64 {
-        self.rows.iter().map(Row::spent).sum::<i64>() + self.folded.spent
+        sum(self.rows.iter().map(Row::spent)).saturating_add(self.folded.spent)
     }
 
     /// Held by live incarnations.
     pub fn leased(&self) -> i64 {
-        self.rows.iter().map(Row::leased).sum()
+        sum(self.rows.iter().map(Row::leased))
     }
 
     /// Held by closed incarnations, less write-offs; includes what is known of lost ones.
     pub fn forfeited(&self) -> i64 {
-        self.rows.iter().map(Row::forfeited).sum::<i64>() + self.folded.forfeited + self.folded.lost
+        let folded = self.folded.forfeited.saturating_add(self.folded.lost);
+        sum(self.rows.iter().map(Row::forfeited)).saturating_add(folded)
     }
 
     /// ΣO.
     pub fn overrun(&self) -> i64 {
-        self.rows.iter().map(|row| row.totals.overrun).sum::<i64>() + self.folded.overrun
+        sum(self.rows.iter().map(|row| row.totals.overrun)).saturating_add(self.folded.overrun)
     }
 
     /// Spent, leased and forfeited: what is not lendable.
     pub fn used(&self) -> i64 {
-        self.spent() + self.leased() + self.forfeited()
+        sum([self.spent(), self.leased(), self.forfeited()].into_iter())
     }
 
     /// C: only grows.
     pub fn closed_total(&self) -> i64 {
-        let folded = self.folded.spent + self.folded.forfeited + self.folded.written_off;
-        self.rows.iter().map(Row::closed_total).sum::<i64>() + folded + self.folded.lost
+        let Folded { spent, forfeited, written_off, lost, .. } = self.folded;
+        sum(self.rows.iter().map(Row::closed_total).chain([spent, forfeited, written_off, lost]))
     }
 
     /// Incarnations that spoke of this window in the last 10 s, at least 1.
@@ -118,21 +122,29 @@ impl Page {
     }
 
     /// Rows closed 48 h ago become a sum, so that a Lifetime budget does not grow with every restart. In a window that
-    /// ended 48 h ago all do.
-    pub(super) fn fold(&mut self, wall: i64) -> bool {
+    /// ended 48 h ago all do. With `mono`, rows that never held anything and were silent for an hour go as well: a
+    /// process that only looked.
+    pub(super) fn fold(&mut self, wall: i64, mono: Option<u64>) -> bool {
         let before = self.rows.len();
         let over = self.window.end.saturating_add(LATE_REPORTS) <= wall;
         let folded = &mut self.folded;
         self.rows.retain(|row| {
             let old = row.closed.is_some_and(|at| at.saturating_add(LATE_REPORTS) <= wall);
             if old || over {
-                folded.spent += row.spent();
-                folded.overrun += row.totals.overrun;
+                folded.spent = folded.spent.saturating_add(row.spent());
+                folded.overrun = folded.overrun.saturating_add(row.totals.overrun);
                 folded.forfeited += row.forfeited() + row.leased();
                 folded.written_off += row.written_off.min(row.totals.leased());
             }
-            !(old || over)
+            let silent = |mono: u64| row.seen.is_none_or(|at| mono.saturating_sub(at) >= SILENT);
+            let idle = row.closed.is_none() && row.totals == Totals::default() && mono.is_some_and(silent);
+            !(old || over || idle)
         });
         before != self.rows.len()
     }
+}
+
+/// Of amounts that are not negative. It saturates: what is billed beyond all bounds must not read as nothing.
+fn sum(amounts: impl Iterator<Item = i64>) -> i64 {
+    amounts.fold(0, i64::saturating_add)
 }

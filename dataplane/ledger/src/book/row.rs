@@ -42,7 +42,7 @@ impl Row {
 
     /// ΣS + ΣO of this row.
     pub fn spent(&self) -> i64 {
-        self.totals.spent + self.totals.overrun
+        self.totals.billed()
     }
 
     /// Money that a live incarnation may still spend.
@@ -58,7 +58,7 @@ impl Row {
 
     /// Its part of C: spent and forfeited, if closed. A write-off does not lower it.
     pub fn closed_total(&self) -> i64 {
-        if self.closed.is_some() { self.spent() + self.totals.leased() } else { 0 }
+        if self.closed.is_some() { self.spent().saturating_add(self.totals.leased()) } else { 0 }
     }
 
     /// Takes the maximum of each total; whether anything changed. R of a closed row stands, so that C only grows.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     account::{AccountId, Incarnation},
     book::{Book, Standing},
-    clock::Now,
+    clock::{Now, WALL_HOUR},
     message::{Answers, Batch, Recalls},
     rate::{RateAnswer, RateBook},
     window::Window,
@@ -27,6 +27,9 @@ const COMPACT_AT_START: u64 = 256 << 10;
 const COMPACT_RUNNING: u64 = 4 << 20;
 /// The rates' journal is not synced.
 const COMPACT_RATES: u64 = 1 << 20;
+
+/// The journal of the money.
+const JOURNAL: &str = "ledger.journal";
 
 /// A [`Book`] with a journal, in a data directory of its own.
 #[derive(Debug)]
@@ -76,7 +79,7 @@ impl FileLender {
     /// The directory is in use, cannot be written, or its journal is damaged in the middle.
     pub fn open(dir: &Path, now: Now) -> Result<Self, OpenError> {
         let lock = lock_directory(dir, "lender.lock")?;
-        let (mut journal, frames, torn) = Journal::open(&dir.join("ledger.journal"))?;
+        let (mut journal, frames, torn) = Journal::open(&dir.join(JOURNAL))?;
         let last = frames.iter().filter_map(|frame| frame.opened).next_back();
         let opened = Opened::new(last.map_or(1, |o| o.generation), last.map_or(1, |o| o.epoch + 1));
         let mut book = Book::new(opened.generation);
@@ -85,13 +88,14 @@ impl FileLender {
             frame.records.into_iter().for_each(|record| book.replay(record));
         }
         book.replayed();
+        let behind = clock_behind(&dir.join(JOURNAL), book.wall(), now.wall);
         book.see_clock(now.wall);
         journal.append(&Frame { wall: book.wall(), opened: Some(opened), ..Frame::default() })?;
-        let (rates_journal, frames, torn_rates) = Journal::open(&dir.join("rates.journal"))?;
+        let (rates_journal, frames, torn_rates) = Journal::open_leniently(&dir.join("rates.journal"))?;
         let rates =
             frames.into_iter().flat_map(|frame| frame.rates.into_iter().map(move |rate| (frame.wall, rate)));
         let rates = RateBook::reopened(opened.generation, now, rates);
-        let findings = torn.into_iter().chain(torn_rates).collect();
+        let findings = torn.into_iter().chain(torn_rates).chain(behind).collect();
         let mut inner = Inner { book, journal, opened, rates, rates_journal };
         if inner.journal.is_long(COMPACT_AT_START) {
             inner.compact()?;
@@ -109,14 +113,19 @@ impl FileLender {
         &self.findings
     }
 
-    /// Brings the journal to the disk itself, for power cuts; blocks, so call it from a thread that may wait. kill -9
-    /// needs none of this.
+    /// Brings the journal of the money to the disk itself, for power cuts; whether there was anything to bring. Waits
+    /// for the disk but holds up no call, so a thread that may wait calls it every second. kill -9 needs none of this,
+    /// and rates are not worth it. [`crate::Ledger::sync`] comes first.
     ///
     /// # Errors
-    /// The disk reports a fault.
-    pub fn sync(&self) -> std::io::Result<()> {
-        let handle = self.lock().journal.handle()?;
-        handle.sync_data()
+    /// The disk reports a fault; the next call tries again.
+    pub fn sync(&self) -> std::io::Result<bool> {
+        let Some(unsynced) = self.lock().journal.unsynced()? else { return Ok(false) };
+        let synced = unsynced.sync();
+        if synced.is_err() {
+            self.lock().journal.still_unsynced(&unsynced);
+        }
+        synced.map(|()| true)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -168,6 +177,12 @@ impl Inner {
         }
         Ok(answers)
     }
+}
+
+/// Says so when the clock is an hour or more behind the ledger's; less is daily life.
+fn clock_behind(path: &Path, ledger: i64, clock: i64) -> Option<Finding> {
+    let hours = ledger.saturating_sub(clock) / WALL_HOUR;
+    (hours > 0).then(|| Finding::ClockBehind { path: path.to_owned(), hours })
 }
 
 fn write_fault(fault: JournalError) -> LenderError {

@@ -1,5 +1,5 @@
 //! The file lender's journal: one line per exchange that changed something, a checksum before each. Plain writes
-//! survive the death of the process; [`Journal::handle`] lets the owner sync for power cuts too.
+//! survive the death of the process; [`Journal::unsynced`] lets the owner sync for power cuts too.
 
 use std::{
     fs::{File, OpenOptions},
@@ -9,7 +9,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{book::Record, checksum::crc32, rate::RateRecord};
+use crate::{
+    book::Record,
+    checksum::crc32,
+    disk::{OnDisk, Unsynced},
+    rate::RateRecord,
+};
 
 /// The format written here; a newer one is not read.
 const VERSION: u32 = 1;
@@ -26,6 +31,24 @@ pub enum Finding {
         at: usize,
         /// How much was cut off.
         bytes: usize,
+    },
+    /// Records in the middle are damaged and were left out.
+    #[error("{path}: left out {bytes} damaged bytes")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        bytes: usize,
+    },
+    /// The clock is behind what the ledger has seen: windows follow the later of the two (L3).
+    #[error(
+        "{path}: the clock is {hours} h behind the time in this file, so no budget starts anew until it has caught up; if the clock is right, it was wrong before"
+    )]
+    ClockBehind {
+        /// The file.
+        path: PathBuf,
+        /// By how many whole hours.
+        hours: i64,
     },
     /// A predecessor's spend file, or a record in it, could not be read; what it held stays leased.
     #[error("{path}: {problem}")]
@@ -111,12 +134,16 @@ pub(super) struct Journal {
     compact: u64,
     /// Frames that could not be written yet.
     owed: Vec<u8>,
+    /// Half a frame may stand behind the whole ones.
+    torn: bool,
+    disk: OnDisk,
 }
 
 impl Journal {
     /// Opens or makes the journal and reads what it holds.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<Frame>, Option<Finding>), JournalError> {
         let io = |source| JournalError::Io { path: path.to_owned(), source };
+        let disk = if path.exists() { OnDisk::name_only() } else { OnDisk::nothing() };
         let file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(io)?;
         let bytes = std::fs::read(path).map_err(io)?;
         let (frames, whole) = read_frames(path, &bytes)?;
@@ -126,8 +153,27 @@ impl Journal {
             finding =
                 Some(Finding::TornTail { path: path.to_owned(), at: whole, bytes: bytes.len() - whole });
         }
-        let length = whole as u64;
-        Ok((Self { path: path.to_owned(), file, length, compact: 0, owed: Vec::new() }, frames, finding))
+        let (length, owed) = (whole as u64, Vec::new());
+        let journal = Self { path: path.to_owned(), file, length, compact: 0, owed, torn: false, disk };
+        Ok((journal, frames, finding))
+    }
+
+    /// The same for a journal that may lose records: damaged ones are left out, and the file is written anew without
+    /// them.
+    pub(super) fn open_leniently(path: &Path) -> Result<(Self, Vec<Frame>, Option<Finding>), JournalError> {
+        match Self::open(path) {
+            Err(JournalError::Corrupt { .. }) => {}
+            other => return other,
+        }
+        let bytes =
+            std::fs::read(path).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
+        let mut kept = Vec::with_capacity(bytes.len());
+        bytes.split_inclusive(|byte| *byte == b'\n').filter(|raw| whole(raw).is_some()).for_each(|raw| {
+            kept.extend_from_slice(raw);
+        });
+        let finding = Finding::Damaged { path: path.to_owned(), bytes: bytes.len() - kept.len() };
+        replace(path, &kept, false).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
+        Self::open(path).map(|(journal, frames, _)| (journal, frames, Some(finding)))
     }
 
     /// Writes a frame. When this fails the frame is owed: it is written before anything else.
@@ -141,13 +187,24 @@ impl Journal {
         if self.owed.is_empty() {
             return Ok(());
         }
-        if let Err(source) = self.file.write_all(&self.owed) {
-            // Half a frame must not stand in the middle of the file.
-            let cut = self.file.set_len(self.length);
-            return Err(self.io(cut.err().unwrap_or(source)));
+        if self.torn {
+            self.cut()?;
         }
+        if let Err(source) = self.file.write_all(&self.owed) {
+            self.torn = true;
+            self.cut()?;
+            return Err(self.io(source));
+        }
+        self.disk.written();
         self.length += self.owed.len() as u64;
         self.owed.clear();
+        Ok(())
+    }
+
+    /// Half a frame must not stand in the middle of the file: nothing is written before it is gone.
+    fn cut(&mut self) -> Result<(), JournalError> {
+        self.file.set_len(self.length).map_err(|source| self.io(source))?;
+        self.torn = false;
         Ok(())
     }
 
@@ -171,25 +228,38 @@ impl Journal {
         for frame in frames {
             line(&frame, &mut bytes).map_err(|source| self.io(source))?;
         }
-        let next = self.path.with_extension("new");
-        // The handle is open before the rename, so that nothing can be appended to a file that is gone.
-        self.file = write_new(&next, &bytes, sync)
-            .and_then(|file| std::fs::rename(&next, &self.path).map(|()| file))
-            .map_err(|source| self.io(source))?;
+        self.file = replace(&self.path, &bytes, sync).map_err(|source| self.io(source))?;
+        // Its name is not on the disk: a power cut could bring the old file back, and all that was appended since,
+        // synced or not, would be gone.
+        self.disk = OnDisk::nothing();
         self.length = bytes.len() as u64;
         self.compact = self.length;
         self.owed.clear();
+        self.torn = false;
         Ok(())
     }
 
-    /// A second handle, to sync without holding up the lender.
-    pub(super) fn handle(&self) -> io::Result<File> {
-        self.file.try_clone()
+    /// What is not on the disk yet, to be synced without holding up the lender.
+    pub(super) fn unsynced(&mut self) -> io::Result<Option<Unsynced>> {
+        self.disk.begin(&self.file, &self.path)
+    }
+
+    /// The sync failed.
+    pub(super) fn still_unsynced(&mut self, attempt: &Unsynced) {
+        self.disk.failed(attempt);
     }
 
     fn io(&self, source: io::Error) -> JournalError {
         JournalError::Io { path: self.path.clone(), source }
     }
+}
+
+/// Puts a file with `bytes` in the place of `path`, atomically; its handle appends.
+fn replace(path: &Path, bytes: &[u8], sync: bool) -> io::Result<File> {
+    let next = path.with_extension("new");
+    // The handle is open before the rename, so that nothing can be appended to a file that is gone.
+    let file = write_new(&next, bytes, sync)?;
+    std::fs::rename(&next, path).map(|()| file)
 }
 
 fn write_new(path: &Path, bytes: &[u8], sync: bool) -> io::Result<File> {
@@ -261,6 +331,46 @@ mod tests {
         let (_, frames, finding) = Journal::open(&path).unwrap();
         assert_eq!(frames.iter().map(|frame| frame.wall).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(finding, None);
+    }
+
+    #[test]
+    fn half_a_frame_that_could_not_be_cut_off_is_cut_off_before_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (mut journal, ..) = Journal::open(&path).unwrap();
+        let frame = |wall| Frame { wall, ..Frame::default() };
+        journal.append(&frame(1)).unwrap();
+        // A handle for reading only: neither the write nor the cut after it works.
+        let good = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
+        assert!(journal.append(&frame(2)).is_err());
+        // What a disk that was full in the middle of the write left behind.
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"0badc0de {\"wa").unwrap();
+        assert!(journal.settle().is_err(), "still cannot be cut");
+        journal.file = good;
+        journal.append(&frame(3)).unwrap();
+        let (_, frames, finding) = Journal::open(&path).unwrap();
+        assert_eq!(frames.iter().map(|frame| frame.wall).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(finding, None);
+    }
+
+    #[test]
+    fn a_rewritten_journal_is_synced_with_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        drop(Journal::open(&path).unwrap());
+        let (mut journal, ..) = Journal::open(&path).unwrap();
+        let named = |journal: &mut Journal| {
+            let unsynced = journal.unsynced().unwrap()?;
+            unsynced.sync().unwrap();
+            Some(format!("{unsynced:?}").contains("directory: Some"))
+        };
+        assert_eq!(named(&mut journal), Some(false), "an old file has its name");
+        assert_eq!(named(&mut journal), None);
+        journal.append(&Frame::default()).unwrap();
+        assert_eq!(named(&mut journal), Some(false));
+        journal.rewrite(std::iter::once(Frame::default()), true).unwrap();
+        assert_eq!(named(&mut journal), Some(true));
+        assert_eq!(named(&mut journal), None);
     }
 
     #[test]

@@ -182,13 +182,14 @@ impl State {
         }
     }
 
-    /// The holding of the window that starts at `start`.
-    pub(super) fn find(&mut self, start: i64) -> Option<&mut Holding> {
-        if self.current.window.start == start {
+    /// The holding of a window. Two may begin at the same instant: the rules of the time zone changed, and the lender
+    /// holds the window with the old end.
+    pub(super) fn find(&mut self, window: Window) -> Option<&mut Holding> {
+        if self.current.window == window {
             return Some(&mut self.current);
         }
         let side = self.side.as_mut()?;
-        side.next.iter_mut().chain(&mut side.ended).find(|holding| holding.window.start == start)
+        side.next.iter_mut().chain(&mut side.ended).find(|holding| holding.window == window)
     }
 
     /// Every window that is held in memory.
@@ -229,11 +230,11 @@ impl State {
 
     /// Takes an answer; the wakers of waiting calls that may now go on, and whether to report at once.
     pub(super) fn answered(&mut self, sent: u64, ask: &MoneyAsk, answer: &MoneyAnswer) -> (Vec<Waker>, bool) {
-        let current = self.current.window.start == ask.window.start;
-        let Some(holding) = self.find(ask.window.start) else { return (Vec::new(), false) };
+        let current = self.current.window == ask.window;
+        let Some(holding) = self.find(ask.window) else { return (Vec::new(), false) };
         holding.answered(ask, answer);
         if !current && ask.window.end <= self.current.window.start {
-            let report = self.find(ask.window.start).is_some_and(|ended| ended.give_back(0));
+            let report = self.find(ask.window).is_some_and(|ended| ended.give_back(0));
             return (Vec::new(), report);
         }
         if !current {

@@ -171,7 +171,7 @@ impl Ledger {
             self.predecessor_unanswered(ask);
         } else if let Some(account) = self.find(ask.account) {
             let mut state = account.lock();
-            if let Some(holding) = state.find(ask.window.start) {
+            if let Some(holding) = state.find(ask.window) {
                 holding.unanswered(ask);
             }
         }

@@ -101,7 +101,7 @@ impl Holding {
         let taken = excess.min(self.available);
         self.available -= taken;
         self.totals.spent += taken;
-        self.totals.overrun += excess - taken;
+        self.totals.overrun = self.totals.overrun.saturating_add(excess - taken);
         self.dirty = true;
         self.save();
         excess - taken
@@ -178,7 +178,7 @@ impl Holding {
             self.save();
         }
         (self.size, self.tight, self.lendable) = (answer.size, answer.tight, answer.lendable);
-        self.spent_elsewhere = answer.spent - ask.totals.spent - ask.totals.overrun;
+        self.spent_elsewhere = answer.spent - ask.totals.billed();
         (self.leased_elsewhere, self.forfeited) = (answer.leased_elsewhere, answer.forfeited);
         if let Some(slot) = &self.slot {
             slot.write_closed_total(answer.closed_total);
@@ -191,6 +191,6 @@ impl Holding {
     }
 
     pub(super) fn spent(&self) -> i64 {
-        self.totals.spent + self.totals.overrun
+        self.totals.billed()
     }
 }

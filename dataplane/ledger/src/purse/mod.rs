@@ -14,6 +14,7 @@ mod reserve;
 mod settle;
 mod shutdown;
 mod sweep;
+mod sync;
 mod view;
 mod waiting;
 mod waits;
@@ -92,6 +93,8 @@ struct Inner {
     last_wall: AtomicI64,
     swept: AtomicU64,
     closed: AtomicBool,
+    /// Money moved since the spend file was last brought to the disk.
+    unsynced: AtomicBool,
     findings: Vec<Finding>,
     wake: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
     _lock: File,

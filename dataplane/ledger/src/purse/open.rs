@@ -65,6 +65,7 @@ impl Ledger {
             last_wall: AtomicI64::new(now.wall),
             swept: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            unsynced: AtomicBool::new(true),
             findings,
             wake: Mutex::new(None),
             _lock: file,
@@ -95,6 +96,8 @@ impl Ledger {
         let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
         let account = Arc::clone(shard.entry(id).or_insert(made));
         drop(shard);
+        // Another thread may have made it meanwhile, with limits from before a reload.
+        self.learn_limit(now, &account, spec);
         Ok(account)
     }
 

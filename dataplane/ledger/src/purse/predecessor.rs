@@ -1,15 +1,16 @@
 //! What earlier processes on this data directory left behind (L10): their spend is reported, what they had not reserved
 //! is returned, and they are closed.
 
-use std::{path::PathBuf, sync::atomic::Ordering};
+use std::{collections::HashMap, path::PathBuf, sync::atomic::Ordering};
 
 use super::{Ledger, lock};
 use crate::{
-    account::{Incarnation, PodId},
+    account::{AccountId, Incarnation, PodId},
     clock::{LATE_REPORTS, Now},
     lender::at_once,
     message::{MoneyAnswer, MoneyAsk},
     spend_file::{self, DeadFile, SpentRow},
+    window::Window,
 };
 
 /// Above every number of the dead process, so that a lend of its that is still under way is not carried out between its
@@ -23,6 +24,11 @@ pub(super) struct Predecessor {
     incarnation: Incarnation,
     pod: PodId,
     rows: Vec<(SpentRow, Phase)>,
+    places: HashMap<(AccountId, Window), usize>,
+    /// No row before this one is due.
+    from: usize,
+    /// Answers that are still wanted.
+    steps: usize,
 }
 
 /// How far the lender has been told of a row.
@@ -38,15 +44,45 @@ enum Phase {
     Closed,
 }
 
+impl Phase {
+    /// Answers that are still wanted.
+    fn steps(self) -> usize {
+        match self {
+            Self::Report | Self::Asked(false) => 2,
+            Self::Close | Self::Asked(true) => 1,
+            Self::Closed => 0,
+        }
+    }
+}
+
 impl Predecessor {
     pub(super) fn new(file: DeadFile, generation: u64) -> Self {
         let phase = if generation > 0 && file.closed == generation { Phase::Closed } else { Phase::Report };
-        let rows = file.rows.into_iter().map(|row| (row, phase)).collect();
-        Self { path: file.path, incarnation: file.incarnation, pod: file.pod, rows }
+        let mut places = HashMap::with_capacity(file.rows.len());
+        let mut rows: Vec<(SpentRow, Phase)> = Vec::with_capacity(file.rows.len());
+        for row in file.rows {
+            let at = *places.entry((row.account, row.window)).or_insert(rows.len());
+            match rows.get_mut(at) {
+                // A window that was left (the lender held another one) and entered again has two records.
+                Some((known, _)) => known.merge(&row),
+                None => rows.push((row, phase)),
+            }
+        }
+        let steps = rows.len() * phase.steps();
+        let (path, incarnation, pod) = (file.path, file.incarnation, file.pod);
+        Self { path, incarnation, pod, rows, places, from: 0, steps }
     }
 
     fn is_closed(&self) -> bool {
-        self.rows.iter().all(|(_, phase)| *phase == Phase::Closed)
+        self.steps == 0
+    }
+
+    fn set(&mut self, at: usize, phase: Phase) {
+        self.steps = self.steps - self.rows[at].1.steps() + phase.steps();
+        self.rows[at].1 = phase;
+        if matches!(phase, Phase::Report | Phase::Close) {
+            self.from = self.from.min(at);
+        }
     }
 
     fn ask(&self, row: &SpentRow, close: bool) -> MoneyAsk {
@@ -68,7 +104,9 @@ impl Predecessor {
     /// Messages that are due, at most `most`.
     fn due(&mut self, most: usize, wall: i64) -> Vec<MoneyAsk> {
         let mut asks = Vec::new();
-        for at in 0..self.rows.len() {
+        while self.from < self.rows.len() && asks.len() < most {
+            let at = self.from;
+            self.from += 1;
             let (row, phase) = self.rows[at];
             let close = match phase {
                 Phase::Report => false,
@@ -76,17 +114,30 @@ impl Predecessor {
                 Phase::Asked(_) | Phase::Closed => continue,
             };
             if row.window.end.saturating_add(LATE_REPORTS) <= wall {
-                self.rows[at].1 = Phase::Closed;
-            } else if asks.len() < most {
+                self.set(at, Phase::Closed);
+            } else {
                 asks.push(self.ask(&row, close));
-                self.rows[at].1 = Phase::Asked(close);
+                self.set(at, Phase::Asked(close));
             }
         }
         asks
     }
 
-    fn row(&mut self, ask: &MoneyAsk) -> Option<&mut (SpentRow, Phase)> {
-        self.rows.iter_mut().find(|(row, _)| row.account == ask.account && row.window == ask.window)
+    fn place(&self, ask: &MoneyAsk) -> Option<usize> {
+        self.places.get(&(ask.account, ask.window)).copied()
+    }
+
+    fn answered(&mut self, ask: &MoneyAsk, answer: &MoneyAnswer) {
+        let Some(at) = self.place(ask) else { return };
+        if ask.close || answer.closed {
+            return self.set(at, Phase::Closed);
+        }
+        // The lender's G, not the file's: a grant may have been under way.
+        let row = &mut self.rows[at].0;
+        row.totals.granted = row.totals.granted.max(answer.granted);
+        let held = row.totals.granted - row.totals.spent - row.reserved;
+        row.totals.returned = row.totals.returned.max(held);
+        self.set(at, Phase::Close);
     }
 }
 
@@ -112,13 +163,7 @@ impl Ledger {
 
     /// Answers that are still wanted about predecessors.
     fn steps_to_go(&self) -> usize {
-        let all = lock(&self.inner.predecessors);
-        let steps = |phase: Phase| match phase {
-            Phase::Report | Phase::Asked(false) => 2,
-            Phase::Close | Phase::Asked(true) => 1,
-            Phase::Closed => 0,
-        };
-        all.iter().flat_map(|p| &p.rows).map(|(_, phase)| steps(*phase)).sum()
+        lock(&self.inner.predecessors).iter().map(|predecessor| predecessor.steps).sum()
     }
 
     /// The generation that the lender answers with, if it does so at once.
@@ -151,28 +196,23 @@ impl Ledger {
     pub(super) fn predecessor_answered(&self, ask: &MoneyAsk, answer: &MoneyAnswer, generation: u64) {
         let mut all = lock(&self.inner.predecessors);
         let Some(at) = all.iter().position(|p| p.incarnation == ask.incarnation) else { return };
-        if let Some((row, phase)) = all[at].row(ask) {
-            if ask.close || answer.closed {
-                *phase = Phase::Closed;
-            } else {
-                // The lender's G, not the file's: a grant may have been under way.
-                row.totals.granted = row.totals.granted.max(answer.granted);
-                let held = row.totals.granted - row.totals.spent - row.reserved;
-                row.totals.returned = row.totals.returned.max(held);
-                *phase = Phase::Close;
-            }
+        all[at].answered(ask, answer);
+        if !all[at].is_closed() {
+            return;
         }
-        if all[at].is_closed() {
-            // A mark that cannot be written costs a repetition at the next start, nothing else.
-            let _ = spend_file::mark_closed(&all[at].path, generation);
+        // A mark that cannot be written costs a repetition at the next start, nothing else.
+        let _ = spend_file::mark_closed(&all[at].path, generation);
+        if self.inner.local {
+            // Only a remote lender can lose its data while this process lives, and ask for all of it again.
+            all.swap_remove(at);
         }
     }
 
     pub(super) fn predecessor_unanswered(&self, ask: &MoneyAsk) {
         let mut all = lock(&self.inner.predecessors);
         let predecessor = all.iter_mut().find(|p| p.incarnation == ask.incarnation);
-        if let Some((_, phase)) = predecessor.and_then(|p| p.row(ask)) {
-            *phase = if ask.close { Phase::Close } else { Phase::Report };
+        if let Some((predecessor, at)) = predecessor.and_then(|p| p.place(ask).map(|at| (p, at))) {
+            predecessor.set(at, if ask.close { Phase::Close } else { Phase::Report });
         }
     }
 
@@ -185,7 +225,75 @@ impl Ledger {
             }
         }
         for predecessor in lock(&self.inner.predecessors).iter_mut() {
-            predecessor.rows.iter_mut().for_each(|(_, phase)| *phase = Phase::Report);
+            (0..predecessor.rows.len()).for_each(|at| predecessor.set(at, Phase::Report));
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::message::{Totals, WindowState};
+
+    const WINDOW: Window = Window { start: 0, end: 1_000 };
+
+    fn row(account: u128, granted: i64, spent: i64, reserved: i64) -> SpentRow {
+        let totals = Totals { granted, spent, ..Totals::default() };
+        SpentRow { account: AccountId(account), window: WINDOW, totals, reserved, closed_total: 0 }
+    }
+
+    fn predecessor(rows: Vec<SpentRow>) -> Predecessor {
+        let (incarnation, pod) = (Incarnation(1), PodId(1));
+        let file = DeadFile { path: PathBuf::new(), incarnation, pod, closed: 0, rows, damaged: 0 };
+        Predecessor::new(file, 1)
+    }
+
+    fn answer(ask: &MoneyAsk, granted: i64) -> MoneyAnswer {
+        MoneyAnswer {
+            account: ask.account,
+            window: ask.window,
+            state: WindowState::Open,
+            granted,
+            tight: false,
+            short: false,
+            size: 0,
+            lendable: 0,
+            spent: 0,
+            leased_elsewhere: 0,
+            forfeited: 0,
+            closed_total: 0,
+            limit: 0,
+            closed: ask.close,
+        }
+    }
+
+    #[test]
+    fn a_window_with_two_records_is_told_once_and_closed() {
+        let mut dead = predecessor(vec![row(1, 0, 0, 0), row(2, 5, 5, 0), row(1, 90, 30, 20)]);
+        let reports = dead.due(10, 0);
+        assert_eq!(reports.iter().map(|ask| ask.totals.spent).collect::<Vec<_>>(), [30, 5]);
+        reports.iter().for_each(|ask| dead.answered(ask, &answer(ask, 100)));
+        let closings = dead.due(10, 0);
+        assert_eq!(
+            closings.iter().map(|ask| (ask.close, ask.totals.returned)).collect::<Vec<_>>(),
+            [(true, 50), (true, 95)]
+        );
+        assert!(!dead.is_closed());
+        closings.iter().for_each(|ask| dead.answered(ask, &answer(ask, 100)));
+        assert!(dead.is_closed() && dead.due(10, 0).is_empty());
+    }
+
+    #[test]
+    fn what_was_lost_on_the_way_is_due_again_and_windows_that_are_over_are_not() {
+        let mut dead = predecessor((0..600).map(|n| row(n, 9, 4, 0)).collect());
+        let first = dead.due(256, 0);
+        assert_eq!((first.len(), dead.due(1_000, 0).len()), (256, 344));
+        assert!(dead.due(256, 0).is_empty(), "all are under way");
+        let at = dead.place(&first[7]).unwrap();
+        dead.set(at, Phase::Report);
+        assert_eq!(dead.due(256, 0).iter().map(|ask| ask.account.0).collect::<Vec<_>>(), [7]);
+        dead.set(at, Phase::Report);
+        assert_eq!((dead.due(256, 1_000 + LATE_REPORTS), dead.steps), (Vec::new(), 599 * 2));
     }
 }

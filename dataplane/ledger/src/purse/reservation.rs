@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Ledger, Outcome, account::Account};
-use crate::clock::Now;
+use crate::{clock::Now, window::Window};
 
 /// What a call may cost at most, set aside on every account that pays for it. Dropped without [`Reservation::settle`]
 /// it is billed in full, as for an attempt that was sent and never answered (L22).
@@ -20,8 +20,7 @@ pub struct Reservation {
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) account: Arc<Account>,
-    /// The window's start.
-    pub(super) window: i64,
+    pub(super) window: Window,
     pub(super) amount: i64,
     /// Which of the amounts given to `reserve` this is.
     pub(super) leg: u16,

@@ -184,12 +184,7 @@ impl Ledger {
 fn set_aside(state: &mut State, leg: &Leg, now: Now) -> Hold {
     state.used_at = now.mono;
     state.current.reserve(leg.amount);
-    Hold {
-        account: Arc::clone(&leg.account),
-        window: state.current.window.start,
-        amount: leg.amount,
-        leg: leg.leg,
-    }
+    Hold { account: Arc::clone(&leg.account), window: state.current.window, amount: leg.amount, leg: leg.leg }
 }
 
 /// The accounts of a call, locked together in id order; an account that pays twice is locked once.

@@ -1,24 +1,24 @@
 //! The end of a reservation on one account (L21).
 
 use super::{Ledger, account::Account};
-use crate::{clock::Now, money::NANOS_PER_USD};
+use crate::{clock::Now, money::NANOS_PER_USD, window::Window};
 
 /// Ten million US dollars: no call costs more. A vendor that reports an absurd usage must not overflow the totals.
 const MOST: i64 = 10_000_000 * NANOS_PER_USD;
 
 impl Ledger {
-    /// Bills `actual` against `held` in the window that starts at `window`; answers the overrun. Without `now` (a
+    /// Bills `actual` against `held` in `window`; answers the overrun. Without `now` (a
     /// reservation that was dropped) the last tick's clock serves.
     pub(super) fn settle_hold(
         &self,
         now: Option<Now>,
         account: &Account,
-        window: i64,
+        window: Window,
         held: i64,
         actual: i64,
     ) -> i64 {
         let mut state = account.lock();
-        let current = state.current.window.start == window;
+        let current = state.current.window == window;
         let Some(holding) = state.find(window) else { return 0 };
         let overrun = holding.settle(held, actual.clamp(0, MOST.max(held)));
         if !current {

@@ -11,6 +11,7 @@ impl Ledger {
     /// Answers whether the lender has acknowledged all: with a remote one, drive [`Ledger::outgoing`] and call again.
     pub fn close(&self, now: Now) -> bool {
         self.inner.closed.store(true, Ordering::Relaxed);
+        self.money_moved();
         let mut open = 0;
         let mut in_flight = 0;
         for shard in 0..SHARDS {

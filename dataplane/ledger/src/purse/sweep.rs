@@ -1,6 +1,9 @@
 //! What happens between calls: reports, returns, windows lent ahead, records that are no longer needed.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    cell::Cell,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::{Ledger, SHARDS, account::Account, lock};
 use crate::{
@@ -24,9 +27,17 @@ impl Ledger {
         let first = if part < SHARDS { usize::try_from(round % 4).unwrap_or(0) * part } else { 0 };
         // Once a minute also those that nobody has touched: what they hold of an ended window goes back.
         let all = round % FULL_SWEEP >= FULL_SWEEP - 4;
-        let wanted = |account: &Account| account.was_stirred() || all;
+        let stirred = Cell::new(false);
+        let wanted = &|account: &Account| {
+            let was = account.was_stirred();
+            stirred.set(stirred.get() || was);
+            was || all
+        };
         let accounts: Vec<_> =
             (first..first + part).flat_map(|shard| self.shard_accounts(shard, wanted)).collect();
+        if stirred.get() {
+            self.money_moved();
+        }
         self.sweep(now, &accounts);
         drop(accounts);
         if all {

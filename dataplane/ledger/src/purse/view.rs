@@ -28,8 +28,10 @@ impl Ledger {
         self.make_known(now, account);
         let state = account.lock_at(self.wall(now));
         let held = &state.current;
-        let spent = held.spent() + held.spent_elsewhere;
-        let used = spent + held.reserved + held.leased_elsewhere + held.forfeited;
+        let spent = held.spent().saturating_add(held.spent_elsewhere);
+        let used = [held.reserved, held.leased_elsewhere, held.forfeited]
+            .into_iter()
+            .fold(spent, i64::saturating_add);
         View {
             limit: state.limit,
             spent,

@@ -285,9 +285,10 @@ impl Meter {
         let mut state = lock(&self.state);
         let State { revision, used: slot, .. } = &mut *state;
         let Some(used) = slot else { return false };
-        // A lender in this process is told with the next ask, before it lends.
+        // A lender in this process is told of the rest with the next ask, before it lends.
         let remote = self.desk.lender.is_none();
-        if remote && used.is_due(now.mono) {
+        let due = if remote { used.is_due(now.mono) } else { used.owes_over() };
+        if due {
             self.ask(used, *revision, now, false);
         }
         if used.is_idle(now.mono, remote) {

@@ -133,6 +133,13 @@ impl Rows {
         self.rows.iter().any(|row| row.told == Told::No && row.slot != 0)
     }
 
+    /// Units used beyond all that was lent are to be told to the lender.
+    pub(super) fn has_untold_over(&self) -> bool {
+        self.rows.iter().any(|row| {
+            row.told == Told::No && row.slot != 0 && (row.over.requests > 0 || row.over.tokens > 0)
+        })
+    }
+
     /// The lender lost its ring: its slots mean nothing any more, but what was used still counts here.
     pub(super) fn lost(&mut self) {
         for row in &mut self.rows {

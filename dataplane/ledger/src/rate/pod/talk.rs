@@ -69,6 +69,12 @@ impl PodRates {
         news || self.waiting.calls > 0 || (beat && self.holds_permits())
     }
 
+    /// Whether a lender in this process must be told although no call asks for it: what was used and not lent would be
+    /// forgotten by a kill.
+    pub(in crate::rate) fn owes_over(&self) -> bool {
+        !self.is_away() && self.sent.is_none() && self.rows.has_untold_over()
+    }
+
     /// Nothing is held, in flight, remembered or to be said: the state may be dropped. A lender in this process frees
     /// permits itself, long before the minute is over.
     pub(in crate::rate) fn is_idle(&mut self, now: u64, remote: bool) -> bool {

@@ -3,6 +3,7 @@
 mod frames;
 
 use memchr::{memchr, memchr2};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 pub(crate) use frames::{Frames, Judge, Verdict};
@@ -137,6 +138,24 @@ fn lines(bytes: &[u8]) -> Event<'_> {
 
 fn without_space(value: &[u8]) -> &[u8] {
     value.strip_prefix(b" ").unwrap_or(value)
+}
+
+/// Takes the data of each of these whole events that is a JSON object; what is none is passed over.
+pub(crate) fn objects<E>(
+    mut events: &[u8],
+    mut take: impl FnMut(Map<String, Value>) -> Result<(), E>,
+) -> Result<(), E> {
+    while !events.is_empty() {
+        let end = boundary(events, 0).map_or(events.len(), |found| found.end);
+        let (one, rest) = events.split_at(end);
+        events = rest;
+        if let Some(data) = event(one).data
+            && let Ok(Value::Object(object)) = serde_json::from_slice(&data)
+        {
+            take(object)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -19,10 +19,7 @@ pub fn count_tokens_body(tokens: u64) -> Bytes {
 /// # Errors
 /// It is not a JSON object.
 pub fn scan_count(body: &[u8]) -> Result<Option<u64>, JsonFault> {
-    let mut cursor = Cursor::new(body, u8::MAX)?;
-    if cursor.peek()? != Kind::Object {
-        return Err(JsonFault::Syntax { at: cursor.at(), expected: "an object" });
-    }
+    let mut cursor = Cursor::object(body)?;
     cursor.enter()?;
     let mut tokens = None;
     let mut first = true;

@@ -11,12 +11,9 @@ use crate::openai::error::from_value;
 /// # Errors
 /// It is not a JSON object.
 pub fn scan_reply(body: &[u8]) -> Result<ReplyFacts, JsonFault> {
-    let mut cursor = Cursor::new(body, u8::MAX)?;
+    let mut cursor = Cursor::object(body)?;
     let mut facts = ReplyFacts::default();
     let mut meter = Meter::default();
-    if cursor.peek()? != Kind::Object {
-        return Err(JsonFault::Syntax { at: cursor.at(), expected: "an object" });
-    }
     cursor.enter()?;
     let mut first = true;
     while let Some(key) = cursor.key(&mut first)? {

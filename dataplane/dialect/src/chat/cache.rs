@@ -1,10 +1,29 @@
 //! Marks that end a prefix which the vendor is to keep in its cache.
 
+use crate::json::{Cursor, JsonFault, Kind};
+
 /// The prefix up to here is to be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CacheMark {
     /// How long; `None` is the vendor's default.
     pub life: Option<CacheLife>,
+}
+
+impl CacheMark {
+    /// Reads the object that comes next: `cache_control: {type, ttl}` (Anthropic's, which several resellers take) or
+    /// `prompt_cache_breakpoint: {mode, ttl}` (OpenAI's).
+    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Option<Self>, JsonFault> {
+        let mut mark = Self::default();
+        cursor.members(|cursor, name, kind| {
+            if name == "ttl" && kind == Kind::String {
+                mark.life = CacheLife::named(&cursor.text()?);
+            } else {
+                cursor.skip()?;
+            }
+            Ok::<_, JsonFault>(())
+        })?;
+        Ok(Some(mark))
+    }
 }
 
 /// How long a prefix is kept.

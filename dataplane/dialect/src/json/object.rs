@@ -3,6 +3,15 @@
 use super::{Cursor, JsonFault, Kind, push_number, push_string};
 
 impl<'a> Cursor<'a> {
+    /// At the object that `bytes` must be, nested as deeply as any cursor allows.
+    pub(crate) fn object(bytes: &'a [u8]) -> Result<Self, JsonFault> {
+        let mut cursor = Self::new(bytes, u8::MAX)?;
+        match cursor.peek()? {
+            Kind::Object => Ok(cursor),
+            _ => Err(JsonFault::Syntax { at: cursor.at(), expected: "an object" }),
+        }
+    }
+
     /// Calls `read` for each member of the object that [`Cursor::peek`] announced; it must pull the value.
     pub(crate) fn members<E: From<JsonFault>>(
         &mut self,

@@ -1,6 +1,6 @@
 //! A request for embeddings, scanned once.
 
-use super::field::{Field, field, integer, same_but_for_case, string, wrong};
+use super::field::{Field, document, field, integer, same_but_for_case, string, wrong};
 use super::{BadRequest, Member, ScanLimits};
 use crate::json::{Cursor, Kind, Str, Text};
 use bytes::Bytes;
@@ -50,13 +50,7 @@ impl EmbeddingsRequest {
     /// # Errors
     /// As for a chat request.
     pub fn scan(body: &[u8], limits: &ScanLimits) -> Result<EmbeddingsScan, BadRequest> {
-        let mut cursor = Cursor::new(body, limits.depth)?;
-        let kind = cursor.peek()?;
-        if kind != Kind::Object {
-            cursor.skip()?;
-            cursor.end()?;
-            return Err(wrong("body", "an object", kind));
-        }
+        let mut cursor = document(body, limits.depth)?;
         cursor.enter()?;
         let mut scan = Scan::default();
         let mut first = true;

@@ -127,3 +127,52 @@ pub(crate) fn same_but_for_case(key: &str, name: &str) -> bool {
     };
     key.chars().map(fold).eq(name.chars())
 }
+
+/// A cursor within the object that `body` must be.
+pub(crate) fn document(body: &[u8], depth: u8) -> Result<Cursor<'_>, BadRequest> {
+    let mut cursor = Cursor::new(body, depth)?;
+    let kind = cursor.peek()?;
+    if kind == Kind::Object {
+        return Ok(cursor);
+    }
+    // Not JSON at all is worse news than JSON of another shape.
+    cursor.skip()?;
+    cursor.end()?;
+    Err(wrong("body", "an object", kind))
+}
+
+/// Makes the enum `Top` of the top-level fields of a request that we read.
+macro_rules! top_fields {
+    ($($field:ident = $name:literal),* $(,)?) => {
+        /// A top-level field.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub(super) enum Top { $(#[doc = $name] $field),* }
+
+        impl Top {
+            /// All of them.
+            const ALL: &[Self] = &[$(Self::$field),*];
+
+            /// The field called exactly so.
+            pub(super) fn named(key: &str) -> Option<Self> {
+                match key { $($name => Some(Self::$field),)* _ => None }
+            }
+
+            /// As the vendor that has it spells it.
+            pub(super) fn name(self) -> &'static str {
+                match self { $(Self::$field => $name),* }
+            }
+
+            /// The field that a reader which ignores case would take `key` for.
+            pub(super) fn resembling(key: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|field| $crate::openai::field::same_but_for_case(key, field.name()))
+            }
+
+            /// A bit of its own.
+            pub(super) fn bit(self) -> u32 {
+                1 << self as u8
+            }
+        }
+    };
+}
+pub(crate) use top_fields;

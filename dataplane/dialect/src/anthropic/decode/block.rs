@@ -3,27 +3,12 @@
 use super::request::string;
 use super::source::source;
 use crate::chat::{
-    CacheLife, CacheMark, Chat, DocumentPart, ImagePart, Part, Raw, Source, TextPart, ThinkingPart,
-    ToolResult, ToolUse,
+    CacheMark, Chat, DocumentPart, ImagePart, Part, Raw, Source, TextPart, ThinkingPart, ToolResult, ToolUse,
 };
 use crate::json::{Cursor, JsonFault, Kind};
 use crate::openai::BadRequest;
 use crate::openai::field::{boolean, wrong};
 use std::borrow::Cow;
-
-/// `cache_control: {type, ttl}`.
-pub(super) fn cache_mark(cursor: &mut Cursor<'_>) -> Result<Option<CacheMark>, JsonFault> {
-    let mut mark = CacheMark::default();
-    cursor.members(|cursor, name, kind| {
-        if name == "ttl" && kind == Kind::String {
-            mark.life = CacheLife::named(&cursor.text()?);
-        } else {
-            cursor.skip()?;
-        }
-        Ok::<_, JsonFault>(())
-    })?;
-    Ok(Some(mark))
-}
 
 /// Reads content: a string, or blocks. Empty texts are left out (cases 2 and 3).
 pub(super) fn blocks<'a>(
@@ -137,7 +122,7 @@ impl<'a> Members<'a> {
                 self.signature = Some(cursor.text()?).filter(|text| !text.is_empty());
             }
             ("data", Kind::String) => self.data = Some(cursor.text()?),
-            ("cache_control", Kind::Object) => self.cache = cache_mark(cursor)?,
+            ("cache_control", Kind::Object) => self.cache = CacheMark::read(cursor)?,
             ("toolset_name", _) => {
                 self.native = true;
                 cursor.skip()?;

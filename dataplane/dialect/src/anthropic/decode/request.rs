@@ -4,19 +4,13 @@ use super::{message, options, tool};
 use crate::Dialect;
 use crate::chat::{Chat, Extra, Raw};
 use crate::json::{Cursor, Kind};
-use crate::openai::field::{boolean, integer, wrong};
+use crate::openai::field::{boolean, document, integer, wrong};
 use crate::openai::{BadRequest, ScanLimits};
 use std::borrow::Cow;
 
 /// Reads a Messages request.
 pub(crate) fn decode_request<'a>(body: &'a [u8], limits: &ScanLimits) -> Result<Chat<'a>, BadRequest> {
-    let mut cursor = Cursor::new(body, limits.depth)?;
-    let kind = cursor.peek()?;
-    if kind != Kind::Object {
-        cursor.skip()?;
-        cursor.end()?;
-        return Err(wrong("body", "an object", kind));
-    }
+    let mut cursor = document(body, limits.depth)?;
     let mut draft = Draft { chat: Chat::new(Dialect::Anthropic, ""), model: false, messages: false };
     cursor.members(|cursor, name, kind| draft.member(cursor, name, kind))?;
     cursor.end()?;

@@ -1,8 +1,7 @@
 //! Tools, and whether to call them.
 
-use super::block::cache_mark;
 use super::request::string;
-use crate::chat::{Chat, FunctionTool, NativeTool, Raw, Tool, ToolChoice};
+use crate::chat::{CacheMark, Chat, FunctionTool, NativeTool, Raw, Tool, ToolChoice};
 use crate::json::{Cursor, Kind};
 use crate::openai::BadRequest;
 use crate::openai::field::{boolean, wrong};
@@ -41,7 +40,7 @@ fn tool<'a>(chat: &mut Chat<'a>, cursor: &mut Cursor<'a>, index: usize) -> Resul
             ("input_schema", Kind::Object) => tool.schema = Some(Raw::new(cursor.raw()?)),
             ("input_schema", _) => return Err(wrong(at(name), "an object", kind)),
             ("strict", _) => tool.strict = Some(boolean(cursor, kind, "tools[].strict")?),
-            ("cache_control", Kind::Object) => tool.cache = cache_mark(cursor)?,
+            ("cache_control", Kind::Object) => tool.cache = CacheMark::read(cursor)?,
             _ => {
                 cursor.skip()?;
                 omitted = true;

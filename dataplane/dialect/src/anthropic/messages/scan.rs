@@ -3,7 +3,7 @@
 use super::top::Top;
 use super::{MessagesScan, content, tools};
 use crate::json::{Cursor, Kind, Span, Str, Text};
-use crate::openai::field::{boolean, field, integer, string, whole, wrong};
+use crate::openai::field::{boolean, document, field, integer, string, whole, wrong};
 use crate::openai::{BadRequest, Counts, Field, PromptBytes, ScanLimits};
 use crate::{Feature, Features};
 
@@ -28,14 +28,7 @@ pub(super) struct Scan {
 
 /// `answers`: the request wants an answer, so it must be capped.
 pub(super) fn scan(body: &[u8], limits: &ScanLimits, answers: bool) -> Result<MessagesScan, BadRequest> {
-    let mut cursor = Cursor::new(body, limits.depth)?;
-    let kind = cursor.peek()?;
-    if kind != Kind::Object {
-        // Not JSON at all is worse news than JSON of another shape.
-        cursor.skip()?;
-        cursor.end()?;
-        return Err(wrong("body", "an object", kind));
-    }
+    let mut cursor = document(body, limits.depth)?;
     cursor.enter()?;
     let open = cursor.at();
     let mut scan = Scan::default();

@@ -2,7 +2,7 @@
 
 use super::super::token_usage::push_usage;
 use crate::openai::AssembleFault;
-use crate::sse::{boundary, event};
+use crate::sse::objects;
 use crate::{FinishReason, Usage};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -45,22 +45,12 @@ impl Assembler {
     ///
     /// # Errors
     /// The limit is passed, or there are too many blocks.
-    pub fn feed(&mut self, mut events: &[u8]) -> Result<(), AssembleFault> {
+    pub fn feed(&mut self, events: &[u8]) -> Result<(), AssembleFault> {
         self.taken = self.taken.saturating_add(events.len());
         if self.taken > self.limit {
             return Err(AssembleFault::TooLarge { limit: self.limit });
         }
-        while !events.is_empty() {
-            let end = boundary(events, 0).map_or(events.len(), |found| found.end);
-            let (one, rest) = events.split_at(end);
-            events = rest;
-            if let Some(data) = event(one).data
-                && let Ok(Value::Object(event)) = serde_json::from_slice(&data)
-            {
-                self.event(event)?;
-            }
-        }
-        Ok(())
+        objects(events, |event| self.event(event))
     }
 
     fn event(&mut self, mut event: Map<String, Value>) -> Result<(), AssembleFault> {

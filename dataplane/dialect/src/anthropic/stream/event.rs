@@ -52,11 +52,8 @@ impl EventKind {
 
 /// Reads an event whole; what it reports of usage goes into `meter`.
 pub(super) fn read(data: &[u8], meter: &mut Meter) -> Result<Facts, JsonFault> {
-    let mut cursor = Cursor::new(data, u8::MAX)?;
+    let mut cursor = Cursor::object(data)?;
     let mut facts = Facts::default();
-    if cursor.peek()? != Kind::Object {
-        return Err(JsonFault::Syntax { at: cursor.at(), expected: "an object" });
-    }
     cursor.enter()?;
     let mut first = true;
     while let Some(key) = cursor.key(&mut first)? {

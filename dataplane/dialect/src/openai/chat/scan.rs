@@ -1,6 +1,6 @@
 //! The pass over the top level of a chat request.
 
-use super::super::field::{boolean, field, integer, same_but_for_case, string, whole, wrong};
+use super::super::field::{boolean, document, field, integer, same_but_for_case, string, whole, wrong};
 use super::super::{BadRequest, Field};
 use super::top::Top;
 use super::{ChatScan, Counts, PromptBytes, ScanLimits, StreamOptions, media, message};
@@ -34,14 +34,7 @@ pub(super) struct Scan {
 }
 
 pub(super) fn scan(body: &[u8], limits: &ScanLimits) -> Result<ChatScan, BadRequest> {
-    let mut cursor = Cursor::new(body, limits.depth)?;
-    let kind = cursor.peek()?;
-    if kind != Kind::Object {
-        // Not JSON at all is worse news than JSON of another shape.
-        cursor.skip()?;
-        cursor.end()?;
-        return Err(wrong("body", "an object", kind));
-    }
+    let mut cursor = document(body, limits.depth)?;
     cursor.enter()?;
     let open = cursor.at();
     let mut scan = Scan::default();

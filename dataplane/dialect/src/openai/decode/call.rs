@@ -1,7 +1,6 @@
 //! Calls of tools, as messages and answers have them.
 
 use super::super::BadRequest;
-use super::part::cache_mark;
 use crate::chat::{CacheMark, Part, Raw, ToolUse};
 use crate::json::{Cursor, JsonFault, Kind};
 use std::borrow::Cow;
@@ -31,7 +30,7 @@ impl<'a> Call<'a> {
                 ("id", Kind::String) => call.id = Some(cursor.text()?).filter(|id| !id.is_empty()),
                 ("type", Kind::String) => word = Some(cursor.text()?),
                 ("function", Kind::Object) => call.function(cursor)?,
-                ("cache_control", Kind::Object) => call.cache = cache_mark(cursor)?,
+                ("cache_control", Kind::Object) => call.cache = CacheMark::read(cursor)?,
                 _ => cursor.skip_unknown(name, &["index", "id", "function"])?,
             }
             Ok::<_, JsonFault>(())

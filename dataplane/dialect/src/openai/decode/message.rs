@@ -3,7 +3,7 @@
 use super::super::BadRequest;
 use super::super::field::{boolean, wrong};
 use super::call::{Call, check_arguments, or_empty};
-use super::part::{cache_mark, content};
+use super::part::content;
 use super::request::string;
 use super::thinking::Thought;
 use crate::chat::{CacheMark, Chat, Part, Raw, Role, ToolResult, ToolUse};
@@ -81,7 +81,7 @@ impl<'a> Message<'a> {
             }
             ("tool_call_id", _) => self.tool_call_id = Some(string(cursor, kind, self.at(name))?),
             ("is_error", _) => self.is_error = boolean(cursor, kind, "messages[].is_error")?,
-            ("cache_control", Kind::Object) => self.cache = cache_mark(cursor)?,
+            ("cache_control", Kind::Object) => self.cache = CacheMark::read(cursor)?,
             ("audio", Kind::Object) => self.audio = Some(cursor.raw()?),
             _ if self.thought.member(cursor, name, kind)? => {}
             ("name", _) => {

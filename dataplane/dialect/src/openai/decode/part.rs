@@ -3,24 +3,9 @@
 use super::super::BadRequest;
 use super::super::field::wrong;
 use super::request::string;
-use crate::chat::{AudioPart, CacheLife, CacheMark, DocumentPart, ImagePart, Part, Raw, Source, TextPart};
-use crate::json::{Cursor, JsonFault, Kind};
+use crate::chat::{AudioPart, CacheMark, DocumentPart, ImagePart, Part, Raw, Source, TextPart};
+use crate::json::{Cursor, Kind};
 use std::borrow::Cow;
-
-/// `cache_control: {type, ttl}` (Anthropic's, which several resellers take) or `prompt_cache_breakpoint: {mode, ttl}`
-/// (OpenAI's).
-pub(super) fn cache_mark(cursor: &mut Cursor<'_>) -> Result<Option<CacheMark>, JsonFault> {
-    let mut mark = CacheMark::default();
-    cursor.members(|cursor, name, kind| {
-        if name == "ttl" && kind == Kind::String {
-            mark.life = CacheLife::named(&cursor.text()?);
-        } else {
-            cursor.skip()?;
-        }
-        Ok::<_, JsonFault>(())
-    })?;
-    Ok(Some(mark))
-}
 
 /// Reads the content of a message. Empty texts are left out (cases 2 and 3).
 pub(super) fn content<'a>(
@@ -127,7 +112,9 @@ impl<'a> Members<'a> {
             ("image_url", Kind::Object) => self.image = image(cursor, &at)?,
             ("input_audio", Kind::Object) => self.audio = Some(audio(cursor, &at)?),
             ("file", Kind::Object) => self.file = Some(file(cursor, &at)?),
-            ("cache_control" | "prompt_cache_breakpoint", Kind::Object) => self.cache = cache_mark(cursor)?,
+            ("cache_control" | "prompt_cache_breakpoint", Kind::Object) => {
+                self.cache = CacheMark::read(cursor)?
+            }
             _ => {
                 cursor.skip()?;
             }

@@ -1,6 +1,6 @@
 //! The top level of a request.
 
-use super::super::field::{boolean, integer, wrong};
+use super::super::field::{boolean, document, integer, wrong};
 use super::super::{BadRequest, ScanLimits};
 use super::{message, thinking, tool};
 use crate::Dialect;
@@ -10,13 +10,7 @@ use std::borrow::Cow;
 
 /// Reads a chat request.
 pub(crate) fn decode_request<'a>(body: &'a [u8], limits: &ScanLimits) -> Result<Chat<'a>, BadRequest> {
-    let mut cursor = Cursor::new(body, limits.depth)?;
-    let kind = cursor.peek()?;
-    if kind != Kind::Object {
-        cursor.skip()?;
-        cursor.end()?;
-        return Err(wrong("body", "an object", kind));
-    }
+    let mut cursor = document(body, limits.depth)?;
     let mut draft = Draft::default();
     cursor.members(|cursor, name, kind| draft.member(cursor, name, kind))?;
     cursor.end()?;

@@ -2,9 +2,8 @@
 
 use super::super::BadRequest;
 use super::super::field::{boolean, wrong};
-use super::part::cache_mark;
 use super::request::string;
-use crate::chat::{Chat, Extra, FunctionTool, NativeTool, Raw, Tool, ToolChoice};
+use crate::chat::{CacheMark, Chat, Extra, FunctionTool, NativeTool, Raw, Tool, ToolChoice};
 use crate::json::{Cursor, Kind};
 use std::borrow::Cow;
 
@@ -31,7 +30,7 @@ fn tool<'a>(cursor: &mut Cursor<'a>, index: usize) -> Result<Tool<'a>, BadReques
             ("function", Kind::Object) => {
                 described = Some(function(cursor, || format!("tools[{index}].function"))?)
             }
-            ("cache_control", Kind::Object) => cache = cache_mark(cursor)?,
+            ("cache_control", Kind::Object) => cache = CacheMark::read(cursor)?,
             _ => {
                 cursor.skip()?;
             }

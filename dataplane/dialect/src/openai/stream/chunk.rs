@@ -34,11 +34,8 @@ pub(super) struct Chunk {
 
 /// Reads a chunk whole.
 pub(super) fn read(data: &[u8]) -> Result<Chunk, JsonFault> {
-    let mut cursor = Cursor::new(data, u8::MAX)?;
+    let mut cursor = Cursor::object(data)?;
     let mut chunk = Chunk::default();
-    if cursor.peek()? != Kind::Object {
-        return Err(JsonFault::Syntax { at: cursor.at(), expected: "an object" });
-    }
     cursor.enter()?;
     let mut first = true;
     while let Some(key) = cursor.key(&mut first)? {

@@ -110,6 +110,9 @@ impl Aspect {
     }
 }
 
+/// Most paths that are listed: they go into a header, and a caller may write as many unknown fields as he likes.
+const MOST_PATHS: usize = 64;
+
 /// What was lost on the way to one target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Losses {
@@ -142,8 +145,9 @@ impl Losses {
         if self.unsupported == Unsupported::Reject {
             return Err(BadRequest::Unsupported { param: path });
         }
-        if !self.paths.contains(&path) {
-            self.paths.push(path);
+        if self.paths.len() < MOST_PATHS && !self.paths.contains(&path) {
+            let last = self.paths.len() + 1 == MOST_PATHS;
+            self.paths.push(if last { Cow::Borrowed("and more") } else { path });
         }
         Ok(())
     }
@@ -154,9 +158,25 @@ impl Losses {
         self.caller
     }
 
-    /// Paths of what was left out, each once, in the order in which it was met.
+    /// Paths of what was left out, each once, in the order in which it was met; at most 64, of which the last is
+    /// `and more`.
     #[must_use]
     pub fn into_paths(self) -> Vec<Cow<'static, str>> {
         self.paths
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dialect, Losses, Unsupported};
+
+    #[test]
+    fn the_list_is_bounded() {
+        let mut losses = Losses::new(Dialect::OpenAi, Unsupported::Drop);
+        for field in 0..1000 {
+            losses.lose_field(format!("x{}", field % 500)).unwrap();
+        }
+        let paths = losses.into_paths();
+        assert_eq!((paths.len(), paths[62].as_ref(), paths[63].as_ref()), (64, "x62", "and more"));
     }
 }

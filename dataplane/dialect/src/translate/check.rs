@@ -2,6 +2,7 @@
 
 use crate::chat::{Chat, Part, Role};
 use crate::openai::BadRequest;
+use std::collections::HashSet;
 
 const NO_RESULT: &str =
     "a call of a tool has no result in the message that follows; add one, or leave the call out";
@@ -12,7 +13,8 @@ const TWICE: &str = "a call of a tool has two results";
 /// Checks that every call has its result in the turn that follows, and every result its call in the one before. A last
 /// turn may end with calls.
 pub(super) fn pairs(chat: &Chat<'_>) -> Result<(), BadRequest> {
-    let mut open: Vec<&str> = Vec::new();
+    // Sets, for a caller may write as many calls as his body holds.
+    let mut open: HashSet<&str> = HashSet::new();
     let mut waiting = false;
     // System texts amid the conversation stand between neither.
     for turn in chat.turns.iter().filter(|turn| turn.role != Role::System) {
@@ -20,11 +22,10 @@ pub(super) fn pairs(chat: &Chat<'_>) -> Result<(), BadRequest> {
             Role::Assistant => {
                 open.clear();
                 for part in &turn.parts {
-                    if let Part::ToolUse(call) = part {
-                        if open.contains(&call.id.as_ref()) {
-                            return Err(refused("two calls of tools in one message have the same id"));
-                        }
-                        open.push(&call.id);
+                    if let Part::ToolUse(call) = part
+                        && !open.insert(call.id.as_ref())
+                    {
+                        return Err(refused("two calls of tools in one message have the same id"));
                     }
                 }
                 waiting = !open.is_empty();
@@ -42,17 +43,17 @@ pub(super) fn pairs(chat: &Chat<'_>) -> Result<(), BadRequest> {
     Ok(())
 }
 
-fn results<'c>(parts: &'c [Part<'_>], open: &mut Vec<&'c str>) -> Result<(), BadRequest> {
-    let mut seen: Vec<&str> = Vec::new();
+fn results<'c>(parts: &'c [Part<'_>], open: &mut HashSet<&'c str>) -> Result<(), BadRequest> {
+    let mut seen: HashSet<&str> = HashSet::new();
     for part in parts {
         let Part::ToolResult(result) = part else { continue };
         let id = result.id.as_ref();
-        if seen.contains(&id) {
+        if !seen.insert(id) {
             return Err(refused(TWICE));
         }
-        let Some(at) = open.iter().position(|call| *call == id) else { return Err(refused(NO_CALL)) };
-        open.swap_remove(at);
-        seen.push(id);
+        if !open.remove(id) {
+            return Err(refused(NO_CALL));
+        }
     }
     if open.is_empty() { Ok(()) } else { Err(refused(NO_RESULT)) }
 }

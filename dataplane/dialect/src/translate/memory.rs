@@ -1,10 +1,12 @@
 //! What the answer's translation must know of the request.
 
+use std::collections::HashMap;
+
 /// What [`reply`](super::reply) and [`Stream`](super::Stream) must know of the request that they answer.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Memory {
-    /// Names of tools that had to be changed: (as sent, as the caller wrote it).
-    pub(crate) names: Vec<(Box<str>, Box<str>)>,
+    /// Names of tools that had to be changed: as sent, as the caller wrote it.
+    pub(crate) names: HashMap<Box<str>, Box<str>>,
     /// The tool that stands for the answer's form (case 89): its arguments are the answer's text.
     pub(crate) json_tool: Option<Box<str>>,
     /// The caller asked for the usage at the end of the stream.
@@ -19,7 +21,7 @@ pub struct Memory {
 impl Memory {
     /// The caller's name for the tool that the vendor calls `sent`, where it is another.
     pub(crate) fn changed(&self, sent: &str) -> Option<&str> {
-        self.names.iter().find(|(changed, _)| **changed == *sent).map(|(_, callers)| &**callers)
+        self.names.get(sent).map(|callers| &**callers)
     }
 
     /// The caller's name for the tool that the vendor calls `sent`.

@@ -27,10 +27,8 @@ impl Memory {
     /// As [`fitting`], and the answer will say the caller's name again.
     pub(crate) fn tool_name<'n>(&mut self, name: &'n str, longest: usize) -> Cow<'n, str> {
         let sent = fitting(name, longest);
-        if let Cow::Owned(sent) = &sent
-            && self.callers_name(sent) == sent
-        {
-            self.names.push((sent.as_str().into(), name.into()));
+        if let Cow::Owned(sent) = &sent {
+            self.names.entry(sent.as_str().into()).or_insert_with(|| name.into());
         }
         sent
     }

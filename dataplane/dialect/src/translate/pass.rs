@@ -147,3 +147,76 @@ fn delta_bytes(delta: &Delta<'_>) -> u64 {
     };
     bytes as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Delta, FinishReason, Memory, Pass, StopReason, StreamFault};
+
+    /// What passes of `deltas`, and what was counted.
+    fn passed(
+        memory: &Memory,
+        deltas: &[Delta<'static>],
+    ) -> Result<(Vec<Delta<'static>>, Pass), StreamFault> {
+        let (mut pass, mut out) = (Pass::default(), Vec::new());
+        for delta in deltas {
+            pass.delta(memory, delta.clone(), &mut |delta| {
+                out.push(delta.clone().into_owned());
+                Ok(())
+            })?;
+        }
+        Ok((out, pass))
+    }
+
+    fn start() -> Delta<'static> {
+        Delta::Start { id: "1".into(), model: "m".into(), created: None }
+    }
+
+    fn call(index: u32, name: &'static str) -> [Delta<'static>; 2] {
+        let id = format!("c{name}").into();
+        [
+            Delta::ToolStart { index, id, name: name.into() },
+            Delta::ToolArguments { index, fragment: "{}".into() },
+        ]
+    }
+
+    #[test]
+    fn the_answers_form_among_calls() {
+        let memory = Memory { json_tool: Some("json".into()), ..Memory::default() };
+        let mut deltas = vec![start()];
+        deltas.extend(call(0, "a"));
+        deltas.extend(call(1, "json"));
+        deltas.extend(call(2, "b"));
+        deltas.push(Delta::Finish(StopReason::ToolUse.into()));
+        let mut expected = vec![start()];
+        expected.extend(call(0, "a"));
+        expected.push(Delta::Text("{}".into()));
+        expected.extend(call(1, "b"));
+        expected.push(Delta::Finish(StopReason::ToolUse.into()));
+        let (told, pass) = passed(&memory, &deltas).unwrap();
+        assert_eq!(told, expected);
+        assert_eq!((pass.finish, pass.content_bytes), (Some(FinishReason::ToolCalls), 12));
+    }
+
+    #[test]
+    fn one_beginning_one_end_and_nothing_after_it() {
+        let finish = Delta::Finish(StopReason::EndTurn.into());
+        let text = Delta::Text("a".into());
+        let usage = Delta::Usage(crate::Usage { output: 1, ..crate::Usage::default() });
+        let told = [
+            start(),
+            start(),
+            text.clone(),
+            finish.clone(),
+            text.clone(),
+            finish.clone(),
+            usage.clone(),
+            Delta::End,
+        ];
+        let (passed_on, _) = passed(&Memory::default(), &told).unwrap();
+        assert_eq!(passed_on, [start(), text.clone(), finish, usage, Delta::End]);
+        for nonsense in [vec![text], vec![start(), Delta::End]] {
+            let fault = passed(&Memory::default(), &nonsense).unwrap_err();
+            assert!(matches!(fault, StreamFault::Shape { .. }), "{fault}");
+        }
+    }
+}

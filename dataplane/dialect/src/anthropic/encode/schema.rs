@@ -52,9 +52,19 @@ const TOLD: [&str; 14] = [
     "propertyNames",
 ];
 
+/// Longest schema that is rewritten, in bytes.
+const LONGEST: usize = 1 << 20;
+
 /// A schema that Anthropic enforces: objects are closed, `oneOf` is `anyOf`, and what it cannot enforce is told in the
 /// description (case 90). Members keep their order: it is the one in which the model writes the answer.
 pub(super) fn enforceable(schema: &Raw<'_>) -> Result<String, BadRequest> {
+    // Each level is read once more than the one above.
+    if schema.as_str().len() > LONGEST {
+        return Err(BadRequest::Invalid {
+            param: "response_format.json_schema.schema".into(),
+            reason: "it is longer than 1 MiB",
+        });
+    }
     let mut out = Vec::with_capacity(schema.as_str().len() + 64);
     let written = rewrite(schema.as_str(), &mut out).ok().and_then(|()| String::from_utf8(out).ok());
     written.ok_or(BadRequest::Invalid {
@@ -197,6 +207,8 @@ mod tests {
         let kept = r#"{"type":"object","properties":{"why":{"type":"string"},"answer":{"type":"integer","description":"(maximum: 9)"}},"required":["why","answer"],"additionalProperties":false}"#;
         assert_eq!(enforceable(&Raw::new(schema)).unwrap(), kept);
         assert_eq!(enforceable(&Raw::new(kept)).unwrap(), kept);
+        let long = format!(r#"{{"title":"{}"}}"#, "x".repeat(1 << 20));
+        assert!(enforceable(&Raw::new(long)).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::chat::{Aspect, Chat, Format, FunctionTool, Part, Tool, ToolChoice};
 use crate::json::{List, Object};
 use crate::openai::BadRequest;
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Longest name of a tool that every Claude takes (case 25).
 pub(super) const LONGEST_NAME: usize = 64;
@@ -164,25 +165,26 @@ impl Writer<'_> {
 
 /// The tools that may be called: those that OpenAI's `allowed_tools` names, where it names some.
 fn offered<'c>(chat: &'c Chat<'c>) -> Vec<&'c Tool<'c>> {
-    let allowed = |tool: &&Tool<'_>| match (&chat.tool_choice, tool) {
-        (Some(ToolChoice::Allowed { names, .. }), Tool::Function(tool)) => names.contains(&tool.name),
-        (Some(ToolChoice::Allowed { .. }), Tool::Native(_)) => false,
-        _ => true,
+    let named: Option<HashSet<&str>> = match &chat.tool_choice {
+        Some(ToolChoice::Allowed { names, .. }) => Some(names.iter().map(AsRef::as_ref).collect()),
+        _ => None,
+    };
+    let allowed = |tool: &&Tool<'_>| match (&named, tool) {
+        (Some(names), Tool::Function(tool)) => names.contains(tool.name.as_ref()),
+        (Some(_), Tool::Native(_)) => false,
+        (None, _) => true,
     };
     chat.tools.iter().filter(allowed).collect()
 }
 
 /// Names of the tools that were called earlier, each once, in order (case 38).
 fn called<'c>(chat: &'c Chat<'c>) -> Vec<Cow<'c, str>> {
-    let mut names: Vec<Cow<'c, str>> = Vec::new();
-    for part in chat.turns.iter().flat_map(|turn| &turn.parts) {
-        if let Part::ToolUse(call) = part
-            && !names.contains(&call.name)
-        {
-            names.push(Cow::Borrowed(&call.name));
-        }
-    }
-    names
+    let mut seen = HashSet::new();
+    let calls = chat.turns.iter().flat_map(|turn| &turn.parts).filter_map(|part| match part {
+        Part::ToolUse(call) => Some(call.name.as_ref()),
+        _ => None,
+    });
+    calls.filter(|name| seen.insert(*name)).map(Cow::Borrowed).collect()
 }
 
 fn push_answer_tool(out: &mut Vec<u8>, name: &str, format: &Format<'_>) {

@@ -187,6 +187,13 @@ fn what_comes_after_the_end_of_the_answer_is_not_told() {
 }
 
 #[test]
+fn case_093_an_answer_more_than_was_asked_for_is_a_fault() {
+    let mut second = chunk(json!({"content": "hi"}), None);
+    second["choices"][0]["index"] = json!(1);
+    assert!(matches!(read(&[second]), Err(StreamFault::Shape { .. })));
+}
+
+#[test]
 fn errors_in_every_disguise() {
     for error in [
         json!({"error": {"message": "slow down", "code": 429}}),

@@ -203,3 +203,48 @@ fn push_block(delta: &mut Object<'_>, write: impl FnOnce(&mut Object<'_>)) {
     block.close();
     list.close();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Delta, DeltaWriter, Memory, StreamFault};
+    use crate::chat::StopReason;
+
+    fn written(deltas: &[Delta<'_>]) -> Result<String, StreamFault> {
+        let mut writer = DeltaWriter::new(&Memory::default());
+        let mut out = Vec::new();
+        let start = Delta::Start { id: "1".into(), model: "m".into(), created: None };
+        writer.delta(&start, &mut out)?;
+        for delta in deltas {
+            writer.delta(delta, &mut out)?;
+        }
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_call_without_arguments_gets_empty_ones_before_the_end() {
+        let call = |index, id: &'static str| Delta::ToolStart { index, id: id.into(), name: "f".into() };
+        let some = Delta::ToolArguments { index: 1, fragment: "{\"x\":1}".into() };
+        let finish = Delta::Finish(StopReason::ToolUse.into());
+        let text = written(&[call(0, "a"), call(1, "b"), some, finish]).unwrap();
+        let empty = r#"{"index":0,"function":{"arguments":"{}"}}"#;
+        assert_eq!(text.matches(empty).count(), 1, "{text}");
+        assert_eq!(text.matches(r#""arguments":"{"#).count(), 2, "{text}");
+        assert!(text.find(empty) < text.find("tool_calls\"}]"), "{text}");
+        assert!(matches!(written(&[call(1, "a")]), Err(StreamFault::Shape { .. })));
+    }
+
+    #[test]
+    fn unsigned_thinking_is_no_part_of_the_next_block() {
+        let think = |text: &'static str| Delta::Thinking(text.into());
+        let deltas = [think("one"), Delta::Text("so".into()), think("two"), Delta::Signature("s".into())];
+        let text = written(&deltas).unwrap();
+        assert!(text.contains(r#""thinking":"two","signature":"s""#), "{text}");
+    }
+
+    #[test]
+    fn thinking_is_bounded() {
+        let long = "x".repeat(3 << 20);
+        let deltas = vec![Delta::Thinking(long.as_str().into()); 3];
+        assert!(matches!(written(&deltas), Err(StreamFault::HeldTooMuch { .. })));
+    }
+}

@@ -59,7 +59,7 @@ impl Judge for Passage<'_> {
 
     fn judge(&mut self, bytes: &[u8]) -> Result<Verdict, StreamFault> {
         let event = event(bytes);
-        if event.stray || (event.data.is_none() && !event.name.is_empty()) {
+        if event.stray {
             self.state.failed = true;
             return Err(StreamFault::Shape { why: "an event has a line that is no field" });
         }

@@ -81,7 +81,12 @@ impl DeltaReader {
 
     /// Reads one event and tells `sink` what it adds.
     pub(crate) fn event(&mut self, event: &Event<'_>, sink: &mut Sink<'_>) -> Result<(), StreamFault> {
-        let Some(data) = &event.data else { return sink(Delta::Ping) };
+        let Some(data) = &event.data else {
+            if event.name.is_empty() {
+                return sink(Delta::Ping);
+            }
+            return Err(StreamFault::Shape { why: "an event has a name and no data" });
+        };
         if data.trim_ascii() == b"[DONE]" {
             return sink(Delta::End);
         }

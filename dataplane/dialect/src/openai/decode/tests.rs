@@ -217,6 +217,20 @@ fn errors_in_every_disguise() {
 }
 
 #[test]
+fn case_056_comments_are_signs_of_life_and_names_without_data_are_not() {
+    let of = |text: &[u8]| {
+        let mut told = Vec::new();
+        let read = DeltaReader::new().event(&event(text), &mut |delta| {
+            told.push(delta.into_owned());
+            Ok(())
+        });
+        read.map(|()| told)
+    };
+    assert_eq!(of(b": OPENROUTER PROCESSING\n\n"), Ok(vec![Delta::Ping]));
+    assert!(matches!(of(b"event: message\x0bdata: {}\n\n"), Err(StreamFault::Shape { .. })));
+}
+
+#[test]
 fn too_many_calls_are_a_fault() {
     let many: Vec<_> = (0..1025)
         .map(|index| call(json!({"index": index, "id": format!("c{index}"), "function": {"name": "f"}})))

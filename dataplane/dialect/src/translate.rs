@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod back;
+mod bound;
 mod check;
 mod codec;
 mod error;
@@ -13,6 +14,7 @@ mod names;
 mod pass;
 mod stream;
 
+pub use bound::input_bound;
 pub use error::{ErrorWords, classify, error_body, error_event, refusal_body};
 pub use facts::{TargetFacts, ThinkingSupport};
 pub use fault::{Garbled, StreamFault};

@@ -9,7 +9,8 @@ use smartflow_dialect::anthropic::{
     input_bound, input_estimate, scan_count, scan_reply,
 };
 use smartflow_dialect::openai::{BadRequest, ScanLimits};
-use smartflow_dialect::{Feature, Features, FinishReason, Usage};
+use smartflow_dialect::translate::{TargetFacts, input_bound as bound_in, request};
+use smartflow_dialect::{Dialect, Feature, Features, FinishReason, Usage};
 
 fn scan(body: &str) -> Result<MessagesScan, BadRequest> {
     MessagesRequest::scan(body.as_bytes(), &ScanLimits::default())
@@ -329,4 +330,46 @@ fn replies() {
     assert_eq!((error.kind.as_deref(), error.message.as_str()), (Some("overloaded_error"), "Overloaded"));
     assert!(scan_reply(b"[]").is_err());
     assert_eq!(scan_reply(b"{}").unwrap().usage, None);
+}
+
+#[test]
+fn the_bound_of_a_translated_request_is_the_targets() {
+    let facts = TargetFacts { max_output: Some(1000), ..TargetFacts::new("m") };
+    let bound = |from, to, body: &Value, image| {
+        let sent = request(from, to, body.to_string().as_bytes(), &facts).unwrap();
+        bound_in(to, &sent.body, image).unwrap()
+    };
+    let hi = |content: Value| json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": content}]});
+    let (ours, theirs) = (Dialect::Anthropic, Dialect::OpenAi);
+    let image = json!([{"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}}]);
+    let dearest = u64::from(smartflow_dialect::openai::IMAGE_TOKENS_UNKNOWN);
+    assert!(bound(ours, theirs, &hi(image.clone()), None) >= dearest, "an image costs what it costs there");
+    assert!(bound(ours, theirs, &hi(image), Some(10)) < 1000);
+    let mut formed = hi(json!("hi"));
+    let plain = bound(theirs, ours, &formed, None);
+    formed["response_format"] = json!({"type": "json_object"});
+    assert!(
+        bound(theirs, ours, &formed, None) >= plain + 530,
+        "the form is a tool there, and tools have a preamble"
+    );
+    assert!(bound_in(ours, b"{}", None).is_err());
+}
+
+#[test]
+fn no_flip_of_a_byte_is_fatal_or_passes_for_json() {
+    let body = with(
+        r#","system":[{"type":"text","text":"s","cache_control":{"type":"ephemeral","ttl":"1h"}}],"tools":[{"name":"f","input_schema":{}}],"thinking":{"type":"enabled","budget_tokens":2000},"metadata":{"user_id":"u"},"output_config":{"effort":"low"}"#,
+    );
+    for at in 0..body.len() {
+        for value in
+            (0..8).map(|bit| body.as_bytes()[at] ^ (1 << bit)).chain([0, b'"', b'\\', b'{', b'[', 0xff])
+        {
+            let mut flipped = body.clone().into_bytes();
+            flipped[at] = value;
+            if let Ok(scan) = MessagesRequest::scan(&flipped, &ScanLimits::default()) {
+                assert!(serde_json::from_slice::<Value>(&flipped).is_ok(), "{value} at {at}");
+                assert!(input_bound(&scan, None) >= 130);
+            }
+        }
+    }
 }

@@ -227,3 +227,19 @@ fn thinking_budgets_of_resellers() {
     );
     assert_eq!(of(r#","reasoning":{"effort":"high"}"#), None);
 }
+
+#[test]
+fn an_hour_in_the_cache_is_seen() {
+    let hour = r#"{"type":"ephemeral","ttl":"1h"}"#;
+    for body in [
+        with("").replace("\"hi\"", &format!(r#"[{{"type":"text","text":"a","cache_control":{hour}}}]"#)),
+        with("").replace("\"hi\"", &format!(r#""hi","cache_control":{hour}"#)),
+        with(&format!(
+            r#","tools":[{{"type":"function","function":{{"name":"f"}},"cache_control":{hour}}}]"#
+        )),
+    ] {
+        assert!(scan(&body).unwrap().asks(Feature::HourCache), "{body}");
+        let minutes = body.replace("1h", "5m");
+        assert!(scan(&minutes).unwrap().features.is_empty(), "{minutes}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::BadRequest;
 use crate::json::{Cursor, Kind, Span, Str, Text};
+use crate::{Feature, Features};
 use std::borrow::Cow;
 
 /// Where a member of an object lies.
@@ -139,6 +140,24 @@ pub(crate) fn document(body: &[u8], depth: u8) -> Result<Cursor<'_>, BadRequest>
     cursor.skip()?;
     cursor.end()?;
     Err(wrong("body", "an object", kind))
+}
+
+/// `cache_control`, which is Anthropic's and taken by resellers: five minutes cost what the price of a cache write says; anything else is dearer.
+pub(crate) fn cache_control(features: &mut Features, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
+    if cursor.peek()? != Kind::Object {
+        cursor.skip()?;
+        return Ok(());
+    }
+    cursor.enter()?;
+    let mut first = true;
+    while let Some(key) = cursor.key(&mut first)? {
+        let is_ttl = key.text.is(cursor.bytes(), "ttl");
+        let value = cursor.skip()?.of(cursor.bytes());
+        if is_ttl && value != b"\"5m\"" && value != b"null" {
+            features.insert(Feature::HourCache);
+        }
+    }
+    Ok(())
 }
 
 /// Makes the enum `Top` of the top-level fields of a request that we read.

@@ -4,10 +4,10 @@
 //! Fields that are there twice count twice, so it does not matter which one the vendor believes.
 
 use super::scan::Scan;
+use crate::Feature;
 use crate::json::{Cursor, Kind};
 use crate::openai::BadRequest;
-use crate::openai::field::wrong;
-use crate::{Feature, Features};
+use crate::openai::field::{cache_control, wrong};
 
 /// Documents that are to be cited are cut into sentences, each of which is marked: a token or two beside a few bytes.
 const CITED: u64 = 3;
@@ -160,24 +160,6 @@ fn source(scan: &mut Scan, cursor: &mut Cursor<'_>, media: &mut Media) -> Result
         media.opaque = true;
     } else {
         media.text += text;
-    }
-    Ok(())
-}
-
-/// `cache_control`: five minutes cost what the price of a cache write says; anything else is dearer.
-pub(super) fn cache_control(features: &mut Features, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
-    if cursor.peek()? != Kind::Object {
-        cursor.skip()?;
-        return Ok(());
-    }
-    cursor.enter()?;
-    let mut first = true;
-    while let Some(key) = cursor.key(&mut first)? {
-        let is_ttl = key.text.is(cursor.bytes(), "ttl");
-        let value = cursor.skip()?.of(cursor.bytes());
-        if is_ttl && value != b"\"5m\"" && value != b"null" {
-            features.insert(Feature::HourCache);
-        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::top::Top;
 use super::{MessagesScan, content, tools};
 use crate::json::{Cursor, Kind, Span, Str, Text};
-use crate::openai::field::{boolean, document, field, integer, string, whole, wrong};
+use crate::openai::field::{boolean, cache_control, document, field, integer, string, whole, wrong};
 use crate::openai::{BadRequest, Counts, Field, PromptBytes, ScanLimits};
 use crate::{Feature, Features};
 
@@ -87,7 +87,7 @@ impl Scan {
                 field(cursor, key, |c, kind| self.metadata(c, kind))?;
             }
             Top::ServiceTier | Top::Speed => self.tier(cursor, key, top)?,
-            Top::CacheControl => content::cache_control(&mut self.features, cursor)?,
+            Top::CacheControl => cache_control(&mut self.features, cursor)?,
             Top::InferenceGeo => self.ask(cursor, Feature::Region)?,
             Top::Container | Top::McpServers => self.ask(cursor, Feature::HostedTool)?,
             Top::ContextManagement | Top::Compaction => self.ask(cursor, Feature::Compaction)?,

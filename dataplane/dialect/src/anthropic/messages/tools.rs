@@ -1,11 +1,10 @@
 //! Tools: the caller's, the vendor's that the caller runs, and those that the vendor runs.
 
-use super::content::cache_control;
 use super::scan::Scan;
 use crate::Feature;
 use crate::json::{Cursor, Kind};
 use crate::openai::BadRequest;
-use crate::openai::field::wrong;
+use crate::openai::field::{cache_control, wrong};
 
 /// Tools that Anthropic defines and the caller runs: their cost is a few tokens more in the prompt.
 const CALLER_RUNS: [&str; 5] = ["bash_", "text_editor_", "memory_", "computer_", "browser_"];

@@ -1,7 +1,7 @@
 //! Content parts, and what is not text among them.
 
 use super::super::BadRequest;
-use super::super::field::wrong;
+use super::super::field::{cache_control, wrong};
 use super::scan::Scan;
 use crate::json::{Cursor, Kind};
 use crate::{Feature, Features};
@@ -33,6 +33,7 @@ pub(super) fn part(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRe
                 scan.features.insert(Feature::VideoInput);
                 cursor.skip()?;
             }
+            "cache_control" => cache_control(&mut scan.features, cursor)?,
             "text" if kind != Kind::String && kind != Kind::Null => {
                 let path = format!("messages[{}].content.text", scan.counts.messages);
                 return Err(wrong(path, "a string", kind));

@@ -1,7 +1,7 @@
 //! Messages and their content: counted, not kept.
 
 use super::super::BadRequest;
-use super::super::field::wrong;
+use super::super::field::{cache_control, wrong};
 use super::media;
 use super::scan::Scan;
 use crate::Feature;
@@ -51,6 +51,7 @@ fn message(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
             "tool_calls" if kind != Kind::Array && kind != Kind::Null => {
                 return Err(wrong(at("tool_calls"), "an array", kind));
             }
+            "cache_control" => cache_control(&mut scan.features, cursor)?,
             "audio" if kind == Kind::Object => {
                 scan.counts.audio += 1;
                 scan.features.insert(Feature::AudioInput);

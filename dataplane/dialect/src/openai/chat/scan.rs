@@ -1,6 +1,8 @@
 //! The pass over the top level of a chat request.
 
-use super::super::field::{boolean, document, field, integer, same_but_for_case, string, whole, wrong};
+use super::super::field::{
+    boolean, cache_control, document, field, integer, same_but_for_case, string, whole, wrong,
+};
 use super::super::{BadRequest, Field};
 use super::top::Top;
 use super::{ChatScan, Counts, PromptBytes, ScanLimits, StreamOptions, media, message};
@@ -177,6 +179,10 @@ impl Scan {
             let mut first = true;
             while let Some(key) = cursor.key(&mut first)? {
                 let name = key.text.get(cursor.bytes());
+                if name == "cache_control" {
+                    cache_control(&mut self.features, cursor)?;
+                    continue;
+                }
                 let value = cursor.skip()?.of(cursor.bytes());
                 let ours = matches!(value, b"\"function\"" | b"\"custom\"");
                 if param == Top::Tools.name() && same_but_for_case(&name, "type") && !ours {

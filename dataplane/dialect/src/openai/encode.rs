@@ -6,6 +6,8 @@ mod reply;
 mod request;
 mod schema;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tool;
 
 pub(crate) use reply::encode_reply;

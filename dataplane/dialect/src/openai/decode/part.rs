@@ -180,7 +180,7 @@ fn document<'a>(
     path: &dyn Fn() -> String,
 ) -> Result<Part<'a>, BadRequest> {
     let source = match (file.data, file.id) {
-        (Some(data), None) => source(data, &|| path() + ".file.file_data")?,
+        (Some(data), None) => inline(data, file.name.as_deref(), &|| path() + ".file.file_data")?,
         (None, Some(id)) => Source::File(id),
         _ => {
             return Err(BadRequest::Invalid {
@@ -190,6 +190,25 @@ fn document<'a>(
         }
     };
     Ok(Part::Document(DocumentPart { source, title: file.name, context: None, citations: false, cache }))
+}
+
+/// A data URL, as OpenAI has it; an address, as resellers take it; or the bare base64 of a PDF, as callers write it.
+fn inline<'a>(
+    data: Cow<'a, str>,
+    name: Option<&str>,
+    path: &dyn Fn() -> String,
+) -> Result<Source<'a>, BadRequest> {
+    let is = |scheme: &str| data.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    if is("data:") || is("http://") || is("https://") {
+        return source(data, path);
+    }
+    if name.is_some_and(|name| !name.to_ascii_lowercase().ends_with(".pdf")) {
+        return Err(BadRequest::Invalid {
+            param: path().into(),
+            reason: "expected a data URL of the form 'data:<media type>;base64,<data>'",
+        });
+    }
+    Ok(Source::Base64 { media_type: Cow::Borrowed("application/pdf"), data })
 }
 
 /// An address, or `data:<media type>;base64,<data>`.

@@ -108,7 +108,9 @@ impl<'a> Draft<'a> {
                 if kind != Kind::Object {
                     return Err(wrong("logit_bias", "an object", kind));
                 }
-                sampling.logit_bias = Some(Raw::new(cursor.raw()?));
+                // One without members says nothing.
+                sampling.logit_bias =
+                    Some(Raw::new(cursor.raw()?)).filter(|bias| bias.as_str().contains(':'));
                 return Ok(());
             }
             _ => return self.extra(cursor, name),

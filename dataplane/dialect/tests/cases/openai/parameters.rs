@@ -139,6 +139,9 @@ fn case_094_095_what_anthropic_does_not_know_is_listed_or_refused() {
         assert_eq!(param, field);
         assert!(words.contains(field) && words.contains("x-smartflow-unsupported"), "{words}");
     }
+    let nothing =
+        json!({"logit_bias": {}, "logprobs": false, "frequency_penalty": 0, "presence_penalty": 0.0});
+    assert_eq!(case().request(hi(nothing)), sent_hi(json!({})));
     let got = case().request(hi(json!({"temperature": 0.25, "top_k": 5})));
     assert_eq!(got, sent_hi(json!({"temperature": 0.25, "top_k": 5})));
     assert_eq!(case().request(hi(json!({"top_p": 0.5}))), sent_hi(json!({"top_p": 0.5})));
@@ -184,7 +187,11 @@ fn case_099_documents() {
     let got =
         case().request(file(json!({"filename": "a.pdf", "file_data": "data:application/pdf;base64,aGk="})));
     let document = json!({"type": "document", "title": "a.pdf", "source": {"type": "base64", "media_type": "application/pdf", "data": "aGk="}});
-    assert_eq!(got, sent(json!([{"role": "user", "content": [document]}])));
+    assert_eq!(got, sent(json!([{"role": "user", "content": [document.clone()]}])));
+    let got = case().request(file(json!({"file_data": "aGk="})));
+    assert_eq!(got["messages"][0]["content"][0]["source"], document["source"]);
+    let (param, _) = case().refused(file(json!({"filename": "a.docx", "file_data": "aGk="})));
+    assert_eq!(param, "messages[0].content[0].file.file_data");
     let (param, words) = case().refused(file(json!({"file_id": "file-1"})));
     assert!(param.starts_with("messages") && words.contains("file"), "{param} {words}");
     assert_eq!(case().refused(file(json!({}))).0, "messages[0].content[0].file");

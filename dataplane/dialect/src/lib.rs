@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits, keeps time or imports another crate of ours. Same dialect on both sides: bodies are scanned,
 //! not parsed into values, and the original bytes pass but for the few that must change ([`openai::ChatScan::splice`]).
+//! Different dialects: [`translate`], by way of the canonical [`chat`].
 
 pub mod anthropic;
 pub mod chat;

@@ -20,6 +20,8 @@ pub struct TargetFacts<'a> {
     pub unsupported: Unsupported,
     /// How the model is told to think.
     pub thinking: ThinkingSupport,
+    /// The model draws its tokens as it likes and refuses `temperature`, `top_p` and `stop` (OpenAI's that reason).
+    pub fixed_sampling: bool,
     /// The model keeps to a JSON schema by itself (Anthropic's `output_config.format`); else it is made to by a
     /// forced tool.
     pub structured_output: bool,
@@ -44,6 +46,7 @@ impl<'a> TargetFacts<'a> {
             stream: false,
             unsupported: Unsupported::default(),
             thinking: ThinkingSupport::default(),
+            fixed_sampling: false,
             structured_output: false,
             extensions: false,
             now: 0,

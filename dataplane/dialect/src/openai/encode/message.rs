@@ -6,6 +6,8 @@ use super::request::Writer;
 use super::tool::LONGEST_NAME;
 use crate::chat::{Aspect, Chat, Part, Role, ToolResult, ToolUse, Turn};
 use crate::json::{List, Object, push_string};
+use crate::translate::fitting;
+use std::borrow::Cow;
 
 pub(super) fn push_messages(
     writer: &mut Writer<'_>,
@@ -74,7 +76,7 @@ fn push_result(
 ) -> Result<(), BadRequest> {
     let mut object = Object::open(out);
     object.string("role", "tool");
-    object.string("tool_call_id", &result.id);
+    object.string("tool_call_id", &writer.call_id(&result.id));
     let inline = |part: &&Part<'_>| writer.facts.extensions || is_text(part);
     let shown: Vec<_> = result.parts.iter().filter(inline).cloned().collect();
     match (shown.is_empty(), result.parts.is_empty()) {
@@ -146,10 +148,19 @@ fn push_assistant(writer: &mut Writer<'_>, list: &mut List<'_>, turn: &Turn<'_>)
 fn push_call(writer: &mut Writer<'_>, out: &mut Vec<u8>, call: &ToolUse<'_>) -> Result<(), BadRequest> {
     let name = writer.memory.tool_name(&call.name, LONGEST_NAME);
     let mut object = Object::open(out);
-    push_call_members(&mut object, &call.id, &name, &call.arguments);
+    push_call_members(&mut object, &writer.call_id(&call.id), &name, &call.arguments);
     push_cache_mark(writer, &mut object, call.cache)?;
     object.close();
     Ok(())
+}
+
+/// Longest id of a call that OpenAI takes (case 26).
+const LONGEST_ID: usize = 40;
+
+impl Writer<'_> {
+    fn call_id<'i>(&self, id: &'i str) -> Cow<'i, str> {
+        if self.own { Cow::Borrowed(id) } else { fitting(id, LONGEST_ID) }
+    }
 }
 
 /// `id`, `type` and `function`.

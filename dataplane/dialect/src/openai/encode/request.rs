@@ -68,13 +68,20 @@ impl Writer<'_> {
 
     fn sampling(&mut self, object: &mut Object<'_>, chat: &Chat<'_>) -> Result<(), BadRequest> {
         let sampling = &chat.sampling;
+        for (name, value) in [("temperature", &sampling.temperature), ("top_p", &sampling.top_p)] {
+            match value {
+                // One is what such a model draws by.
+                Some(value) if self.fixed() && is_one(value) => {}
+                Some(_) if self.fixed() => self.losses.lose_field(name)?,
+                Some(value) => object.raw(name, value.as_str()),
+                None => {}
+            }
+        }
         let mut number = |name, value: &Option<Raw<'_>>| {
             if let Some(value) = value {
                 object.raw(name, value.as_str());
             }
         };
-        number("temperature", &sampling.temperature);
-        number("top_p", &sampling.top_p);
         if self.own || self.facts.extensions {
             number("top_k", &sampling.top_k);
         } else if sampling.top_k.is_some() {
@@ -94,9 +101,17 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// The model refuses to be told how to draw its tokens; an OpenAI caller knows, and learns it from the vendor.
+    fn fixed(&self) -> bool {
+        self.facts.fixed_sampling && !self.own
+    }
+
     fn stop(&mut self, object: &mut Object<'_>, chat: &Chat<'_>) -> Result<(), BadRequest> {
         if chat.stop.is_empty() {
             return Ok(());
+        }
+        if self.fixed() {
+            return self.losses.lose(Aspect::Stop);
         }
         let mut stop = chat.stop.as_slice();
         if stop.len() > MOST_STOPS && !self.own {
@@ -213,6 +228,10 @@ impl Writer<'_> {
             object.raw("stream_options", r#"{"include_usage":true}"#);
         }
     }
+}
+
+fn is_one(number: &Raw<'_>) -> bool {
+    number.as_str().parse() == Ok(1.0_f64)
 }
 
 /// `thinking`, in Anthropic's words, for vendors that take it.

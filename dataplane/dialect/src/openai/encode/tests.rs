@@ -66,6 +66,41 @@ fn parameters() {
 }
 
 #[test]
+fn case_068_sampling_that_a_model_refuses() {
+    let fixed = TargetFacts { fixed_sampling: true, ..facts() };
+    let raw = |text: &'static str| Some(Raw::new(text));
+    let sent = loses(&with(|chat| chat.sampling.temperature = raw("0.5")), &fixed, Aspect::Temperature);
+    assert_eq!(sent.get("temperature"), None);
+    let (sent, dropped) = encode(
+        &with(|chat| {
+            chat.sampling.temperature = raw("1.0");
+            chat.sampling.top_p = raw("0.5");
+        }),
+        &fixed,
+        Unsupported::Drop,
+    )
+    .unwrap();
+    assert_eq!((sent.get("temperature"), sent.get("top_p"), dropped), (None, None, vec!["top_p".to_owned()]));
+    let sent = loses(&with(|chat| chat.stop = vec!["a".into()]), &fixed, Aspect::Stop);
+    assert_eq!(sent.get("stop"), None);
+}
+
+#[test]
+fn case_026_ids_of_calls_are_short() {
+    let id = "chatcmpl-tool-0123456789abcdef0123456789abcdef";
+    let chat = with(|chat| {
+        let call = ToolUse { id: id.into(), name: "f".into(), arguments: "{}".into(), cache: None };
+        chat.say(Role::Assistant, vec![Part::ToolUse(call)]);
+        let result = ToolResult { id: id.into(), parts: vec![], is_error: false, cache: None };
+        chat.say(Role::User, vec![Part::ToolResult(result)]);
+    });
+    let (sent, _) = encode(&chat, &facts(), Unsupported::Reject).unwrap();
+    let sent_id = sent["messages"][1]["tool_calls"][0]["id"].as_str().unwrap();
+    assert!(sent_id.len() <= 40 && sent_id.starts_with("chatcmpl-tool"), "{sent_id}");
+    assert_eq!(sent["messages"][2]["tool_call_id"], sent_id);
+}
+
+#[test]
 fn thinking() {
     let thinks = |mode, display: Option<&'static str>| {
         with(move |chat| chat.thinking = Some(Thinking { mode, display: display.map(Into::into) }))

@@ -12,6 +12,7 @@ mod loss;
 mod part;
 mod reply;
 mod stream;
+mod thinking;
 mod tool;
 
 pub use cache::{CacheLife, CacheMark};
@@ -21,6 +22,7 @@ pub use part::{
 };
 pub use reply::{Choice, Reply, Stop, StopReason};
 pub use stream::Delta;
+pub use thinking::{Effort, Thinking, ThinkingMode};
 pub use tool::{FunctionTool, NativeTool, Tool, ToolChoice};
 
 use crate::Dialect;
@@ -207,95 +209,6 @@ pub enum Format<'a> {
         /// Whether the vendor must enforce it.
         strict: Option<bool>,
     },
-}
-
-/// Whether to think before answering.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Thinking<'a> {
-    /// Whether, and how long.
-    pub mode: ThinkingMode,
-    /// Anthropic's `display`, as it was written.
-    pub display: Option<Cow<'a, str>>,
-}
-
-/// Whether to think, and how long.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ThinkingMode {
-    /// Not at all.
-    Off,
-    /// As long as the model finds right.
-    Adaptive,
-    /// Only between calls of tools.
-    BetweenTools,
-    /// At most so many tokens.
-    Budget(u32),
-}
-
-/// How hard to try, in steps that vendors share.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Effort {
-    /// Do not think.
-    None,
-    /// Hardly.
-    Minimal,
-    /// A little.
-    Low,
-    /// Somewhat.
-    Medium,
-    /// A lot.
-    High,
-    /// More than that.
-    Xhigh,
-    /// All there is.
-    Max,
-}
-
-impl Effort {
-    const ALL: [(Self, &'static str); 7] = [
-        (Self::None, "none"),
-        (Self::Minimal, "minimal"),
-        (Self::Low, "low"),
-        (Self::Medium, "medium"),
-        (Self::High, "high"),
-        (Self::Xhigh, "xhigh"),
-        (Self::Max, "max"),
-    ];
-
-    /// By the word that OpenAI and Anthropic use.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, word)| *word == name).map(|(effort, _)| *effort)
-    }
-
-    /// The word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(effort, _)| *effort == self).map_or("medium", |(_, word)| word)
-    }
-
-    /// A thinking budget of about that effort, in tokens; 0 is none.
-    #[must_use]
-    pub fn budget(self) -> u32 {
-        match self {
-            Self::None => 0,
-            Self::Minimal | Self::Low => 1024,
-            Self::Medium => 4096,
-            Self::High => 16_384,
-            Self::Xhigh | Self::Max => 32_768,
-        }
-    }
-
-    /// The effort of which `tokens` are about the budget.
-    #[must_use]
-    pub fn of_budget(tokens: u32) -> Self {
-        match tokens {
-            0 => Self::None,
-            1..=2048 => Self::Low,
-            2049..=8192 => Self::Medium,
-            8193..=24_576 => Self::High,
-            _ => Self::Xhigh,
-        }
-    }
 }
 
 /// A field that only its dialect knows.

@@ -1,56 +1,10 @@
 //! How to think, how hard to try, in which form to answer, and for whom.
 
 use super::request::string;
-use crate::chat::{Chat, Effort, Format, Raw, Thinking, ThinkingMode};
+use crate::chat::{Chat, Effort, Format, Raw};
 use crate::json::{Cursor, Kind};
 use crate::openai::BadRequest;
-use crate::openai::field::{integer, wrong};
-
-/// `thinking: {type, budget_tokens, display}`.
-pub(super) fn thinking<'a>(
-    chat: &mut Chat<'a>,
-    cursor: &mut Cursor<'a>,
-    kind: Kind,
-) -> Result<(), BadRequest> {
-    if kind != Kind::Object {
-        return Err(wrong("thinking", "an object", kind));
-    }
-    let (mut word, mut tokens, mut display) = (None, None, None);
-    cursor.members(|cursor, name, kind| {
-        match (name, kind) {
-            (_, Kind::Null) => {
-                cursor.skip()?;
-            }
-            ("type", _) => word = Some(string(cursor, kind, "thinking.type")?),
-            ("budget_tokens", _) => {
-                tokens = Some(integer(cursor, kind, "thinking.budget_tokens", (1, u32::MAX))?);
-            }
-            ("display", _) => display = Some(string(cursor, kind, "thinking.display")?),
-            _ => {
-                cursor.skip()?;
-                chat.omit("thinking");
-            }
-        }
-        Ok::<_, BadRequest>(())
-    })?;
-    let mode = match (word.as_deref(), tokens) {
-        (Some("enabled"), Some(tokens)) => ThinkingMode::Budget(tokens),
-        (Some("enabled"), None) => {
-            return Err(BadRequest::Missing { param: "thinking.budget_tokens" });
-        }
-        (Some("adaptive"), _) => ThinkingMode::Adaptive,
-        (Some("between_tools"), _) => ThinkingMode::BetweenTools,
-        (Some("disabled"), _) => ThinkingMode::Off,
-        _ => {
-            return Err(BadRequest::Invalid {
-                param: "thinking.type".into(),
-                reason: "expected one of 'enabled', 'adaptive', 'between_tools' and 'disabled'",
-            });
-        }
-    };
-    chat.thinking = Some(Thinking { mode, display });
-    Ok(())
-}
+use crate::openai::field::wrong;
 
 /// `output_config: {effort, format}`.
 pub(super) fn output_config<'a>(

@@ -46,7 +46,7 @@ impl<'a> Draft<'a> {
             "stop_sequences" => stop(chat, cursor, kind)?,
             "tools" => tool::tools(chat, cursor, kind)?,
             "tool_choice" => tool::choice(chat, cursor, kind)?,
-            "thinking" => options::thinking(chat, cursor, kind)?,
+            "thinking" => chat.read_thinking(cursor, kind)?,
             "output_config" => options::output_config(chat, cursor, kind)?,
             "output_format" => chat.format = Some(options::format(cursor, kind, "output_format")?),
             "metadata" => options::metadata(chat, cursor, kind)?,

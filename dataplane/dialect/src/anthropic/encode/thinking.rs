@@ -16,7 +16,9 @@ impl Writer<'_> {
         let mode = chat.thinking.as_ref().map(|thinking| thinking.mode);
         if self.own {
             self.thinks = mode.is_some_and(|mode| mode != ThinkingMode::Off);
-            push_thinking(object, chat.thinking.as_ref());
+            if let Some(thinking) = &chat.thinking {
+                thinking.push(object.name("thinking"));
+            }
             return self.output_config(object, chat, chat.effort.map(Effort::as_str));
         }
         match self.facts.thinking {
@@ -87,24 +89,6 @@ impl Writer<'_> {
         let Some(mode) = mode else { return };
         self.thinks = mode != ThinkingMode::Off;
         let display = chat.thinking.as_ref().and_then(|thinking| thinking.display.clone());
-        push_thinking(object, Some(&Thinking { mode, display: display.filter(|_| self.thinks) }));
+        Thinking { mode, display: display.filter(|_| self.thinks) }.push(object.name("thinking"));
     }
-}
-
-fn push_thinking(object: &mut Object<'_>, thinking: Option<&Thinking<'_>>) {
-    let Some(thinking) = thinking else { return };
-    let mut inner = Object::open(object.name("thinking"));
-    match thinking.mode {
-        ThinkingMode::Off => inner.string("type", "disabled"),
-        ThinkingMode::Adaptive => inner.string("type", "adaptive"),
-        ThinkingMode::BetweenTools => inner.string("type", "between_tools"),
-        ThinkingMode::Budget(tokens) => {
-            inner.string("type", "enabled");
-            inner.number("budget_tokens", tokens.into());
-        }
-    }
-    if let Some(display) = &thinking.display {
-        inner.string("display", display);
-    }
-    inner.close();
 }

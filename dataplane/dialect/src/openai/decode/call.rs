@@ -42,6 +42,33 @@ impl<'a> Call<'a> {
         Ok(call)
     }
 
+    /// Takes the member `name` of a message or delta if it is about calls, the older word for them included (case 32);
+    /// else leaves it.
+    pub(super) fn member(
+        calls: &mut Vec<Self>,
+        cursor: &mut Cursor<'a>,
+        name: &str,
+        kind: Kind,
+    ) -> Result<bool, JsonFault> {
+        match (name, kind) {
+            ("tool_calls", Kind::Array) => cursor.elements(|cursor, _, kind| {
+                if kind == Kind::Object {
+                    calls.push(Self::read(cursor)?);
+                } else {
+                    cursor.skip()?;
+                }
+                Ok::<_, JsonFault>(())
+            })?,
+            ("function_call", Kind::Object) => {
+                let mut call = Self::default();
+                call.function(cursor)?;
+                calls.push(call);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// Reads `{name, arguments}`.
     pub(super) fn function(&mut self, cursor: &mut Cursor<'a>) -> Result<(), JsonFault> {
         cursor.members(|cursor, name, kind| {

@@ -143,19 +143,7 @@ impl<'a> Message<'a> {
                 ("content", Kind::Array) => message.parts(cursor)?,
                 ("refusal", Kind::String) => message.refusal = Some(cursor.text()?),
                 ("annotations", Kind::Array) => message.citations = some_of(cursor.raw()?),
-                ("tool_calls", Kind::Array) => cursor.elements(|cursor, _, kind| {
-                    if kind == Kind::Object {
-                        message.calls.push(Call::read(cursor)?);
-                    } else {
-                        cursor.skip()?;
-                    }
-                    Ok::<_, JsonFault>(())
-                })?,
-                ("function_call", Kind::Object) => {
-                    let mut call = Call::default();
-                    call.function(cursor)?;
-                    message.calls.push(call);
-                }
+                _ if Call::member(&mut message.calls, cursor, name, kind)? => {}
                 _ if message.thought.member(cursor, name, kind)? => {}
                 _ => {
                     cursor.skip()?;

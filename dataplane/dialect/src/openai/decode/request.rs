@@ -84,7 +84,7 @@ impl<'a> Draft<'a> {
             "service_tier" => chat.service_tier = Some(string(cursor, kind, "service_tier")?),
             "reasoning_effort" => effort(chat, cursor, kind)?,
             "reasoning" => thinking::reasoning(chat, cursor, kind)?,
-            "thinking" => thinking::thinking(chat, cursor, kind)?,
+            "thinking" => chat.read_thinking(cursor, kind)?,
             _ => return self.sampling(cursor, name, kind),
         }
         Ok(())

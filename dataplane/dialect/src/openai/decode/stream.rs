@@ -314,19 +314,7 @@ impl<'a> Chunk<'a> {
             match (name, kind) {
                 ("content", Kind::String) => self.text = Some(cursor.text()?),
                 ("refusal", Kind::String) => self.refusal = Some(cursor.text()?),
-                ("tool_calls", Kind::Array) => cursor.elements(|cursor, _, kind| {
-                    if kind == Kind::Object {
-                        self.calls.push(Call::read(cursor)?);
-                    } else {
-                        cursor.skip()?;
-                    }
-                    Ok::<_, JsonFault>(())
-                })?,
-                ("function_call", Kind::Object) => {
-                    let mut call = Call::default();
-                    call.function(cursor)?;
-                    self.calls.push(call);
-                }
+                _ if Call::member(&mut self.calls, cursor, name, kind)? => {}
                 _ if self.thought.member(cursor, name, kind)? => {}
                 _ => cursor.skip_unknown(name, &DELTA)?,
             }

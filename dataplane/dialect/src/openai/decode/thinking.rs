@@ -2,7 +2,6 @@
 
 use super::super::BadRequest;
 use super::super::field::{integer, wrong};
-use super::request::string;
 use crate::chat::{Chat, Effort, Part, Thinking, ThinkingMode, ThinkingPart};
 use crate::json::{Cursor, JsonFault, Kind};
 use std::borrow::Cow;
@@ -45,49 +44,6 @@ pub(super) fn reasoning<'a>(
 fn budget(tokens: u32) -> Thinking<'static> {
     let mode = if tokens == 0 { ThinkingMode::Off } else { ThinkingMode::Budget(tokens) };
     Thinking { mode, display: None }
-}
-
-/// `thinking: {type, budget_tokens}`, Anthropic's words in OpenAI's format.
-pub(super) fn thinking<'a>(
-    chat: &mut Chat<'a>,
-    cursor: &mut Cursor<'a>,
-    kind: Kind,
-) -> Result<(), BadRequest> {
-    if kind != Kind::Object {
-        return Err(wrong("thinking", "an object", kind));
-    }
-    let (mut word, mut tokens, mut display) = (None, None, None);
-    cursor.members(|cursor, name, kind| {
-        match (name, kind) {
-            ("type", _) => word = Some(string(cursor, kind, "thinking.type")?),
-            ("budget_tokens", Kind::Number) => {
-                tokens = Some(integer(cursor, kind, "thinking.budget_tokens", TOKENS)?);
-            }
-            ("display", Kind::String) => display = Some(cursor.text()?),
-            (_, Kind::Null) => {
-                cursor.skip()?;
-            }
-            _ => {
-                cursor.skip()?;
-                chat.omit("thinking");
-            }
-        }
-        Ok::<_, BadRequest>(())
-    })?;
-    let mode = match (word.as_deref(), tokens) {
-        (Some("enabled"), Some(tokens)) => budget(tokens).mode,
-        (Some("enabled" | "adaptive" | "auto"), _) => ThinkingMode::Adaptive,
-        (Some("between_tools"), _) => ThinkingMode::BetweenTools,
-        (Some("disabled"), _) => ThinkingMode::Off,
-        _ => {
-            return Err(BadRequest::Invalid {
-                param: "thinking.type".into(),
-                reason: "expected one of 'enabled', 'adaptive' and 'disabled'",
-            });
-        }
-    };
-    chat.thinking = Some(Thinking { mode, display });
-    Ok(())
 }
 
 /// What a message or delta says of thinking.

@@ -4,7 +4,7 @@ use super::super::{BadRequest, CapName};
 use super::{message, schema, tool};
 use crate::Dialect;
 use crate::chat::{Aspect, Chat, Effort, Format, Losses, Raw, ThinkingMode};
-use crate::json::{Object, push_array, push_number, push_string};
+use crate::json::{Object, push_array, push_string};
 use crate::translate::{Memory, TargetFacts, ThinkingSupport, fitting};
 use std::borrow::Cow;
 
@@ -139,7 +139,7 @@ impl Writer<'_> {
         };
         // Elsewhere a schema is always enforced; here only one that lists all it allows can be.
         let strict = match (strict, schema) {
-            (None, Some(schema)) if !self.own => {
+            (None | Some(true), Some(schema)) if !self.own => {
                 let enforceable = schema::enforceable(schema.as_str());
                 if !enforceable {
                     self.losses.lose(Aspect::Format)?;
@@ -175,7 +175,10 @@ impl Writer<'_> {
             if let Some(effort) = chat.effort {
                 object.string("reasoning_effort", effort.as_str());
             }
-            push_thinking(object, chat);
+            // In Anthropic's words, for vendors that take it.
+            if let Some(thinking) = &chat.thinking {
+                thinking.push(object.name("thinking"));
+            }
             return Ok(());
         }
         let mode = chat.thinking.as_ref().map(|thinking| thinking.mode);
@@ -232,23 +235,4 @@ impl Writer<'_> {
 
 fn is_one(number: &Raw<'_>) -> bool {
     number.as_str().parse() == Ok(1.0_f64)
-}
-
-/// `thinking`, in Anthropic's words, for vendors that take it.
-fn push_thinking(object: &mut Object<'_>, chat: &Chat<'_>) {
-    let Some(thinking) = &chat.thinking else { return };
-    let mut inner = Object::open(object.name("thinking"));
-    match thinking.mode {
-        ThinkingMode::Off => inner.string("type", "disabled"),
-        ThinkingMode::Adaptive => inner.string("type", "adaptive"),
-        ThinkingMode::BetweenTools => inner.string("type", "between_tools"),
-        ThinkingMode::Budget(tokens) => {
-            inner.string("type", "enabled");
-            push_number(inner.name("budget_tokens"), tokens.into());
-        }
-    }
-    if let Some(display) = &thinking.display {
-        inner.string("display", display);
-    }
-    inner.close();
 }

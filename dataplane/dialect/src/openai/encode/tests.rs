@@ -131,18 +131,18 @@ fn thinking() {
 
 #[test]
 fn form_of_the_answer() {
-    let format = |schema: &'static str| {
-        with(|chat| {
+    let format = |schema: &'static str, strict| {
+        with(move |chat| {
             let schema = Some(Raw::new(schema));
-            chat.format = Some(Format::JsonSchema { name: None, description: None, schema, strict: None });
+            chat.format = Some(Format::JsonSchema { name: None, description: None, schema, strict });
         })
     };
     let open = r#"{"type":"object","properties":{"x":{}}}"#;
-    let sent = loses(&format(open), &facts(), Aspect::Format);
+    let sent = loses(&format(open, Some(true)), &facts(), Aspect::Format);
     let inner = &sent["response_format"]["json_schema"];
     assert_eq!((&inner["name"], &inner["strict"]), (&json!("answer"), &json!(false)));
     let closed = r#"{"type":"object","properties":{"x":{}},"required":["x"],"additionalProperties":false}"#;
-    let (sent, dropped) = encode(&format(closed), &facts(), Unsupported::Drop).unwrap();
+    let (sent, dropped) = encode(&format(closed, None), &facts(), Unsupported::Drop).unwrap();
     assert_eq!((&sent["response_format"]["json_schema"]["strict"], dropped.len()), (&json!(true), 0));
 }
 

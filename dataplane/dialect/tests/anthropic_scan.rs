@@ -165,6 +165,7 @@ fn what_is_refused() {
         (with(r#","metadata":7"#), Some("metadata"), "invalid_value"),
         (with("").replace("\"hi\"", "7"), Some("messages[0].content"), "invalid_value"),
         (with("").replace("\"hi\"", "[7]"), Some("messages[0].content"), "invalid_value"),
+        (with("").replace("\"hi\"", r#""hi","content":[]"#), Some("messages[].content"), "invalid_value"),
         (with("").replace("\"user\"", "7"), Some("messages[0].role"), "invalid_value"),
         (
             with("").replace("\"hi\"", r#"[{"type":"text","text":{}}]"#),
@@ -199,7 +200,7 @@ fn edits() {
         let bytes = Bytes::from(body.to_owned());
         String::from_utf8(scan(body).unwrap().splice(&bytes, edits).to_vec()).unwrap()
     };
-    let all = Edits { model: Some("a\"b"), max_tokens: Some(5), stream: true };
+    let all = Edits { model: Some("a\"b"), max_tokens: Some(5), stream: true, drop_unsigned: true };
     let expected =
         body.replace("{\"model\":\"m\"", "{\"stream\":true,\"model\":\"a\\\"b\"").replace("9", "5");
     assert_eq!(splice(&body, &all), expected);
@@ -208,7 +209,7 @@ fn edits() {
         with(r#","stream": true"#)
     );
     let bytes = Bytes::from(with(r#","stream":true"#));
-    let same = Edits { model: Some("m"), max_tokens: Some(9), stream: true };
+    let same = Edits { model: Some("m"), max_tokens: Some(9), stream: true, drop_unsigned: true };
     let scan = MessagesRequest::scan(&bytes, &ScanLimits::default()).unwrap();
     assert_eq!(scan.splice(&bytes, &same).as_ptr(), bytes.as_ptr());
     assert_eq!(scan.splice(&bytes, &Edits::default()).as_ptr(), bytes.as_ptr());
@@ -369,6 +370,44 @@ fn no_flip_of_a_byte_is_fatal_or_passes_for_json() {
             if let Ok(scan) = MessagesRequest::scan(&flipped, &ScanLimits::default()) {
                 assert!(serde_json::from_slice::<Value>(&flipped).is_ok(), "{value} at {at}");
                 assert!(input_bound(&scan, None) >= 130);
+            }
+        }
+    }
+}
+
+#[test]
+fn thinking_that_nobody_signed_is_taken_out() {
+    let thought = |signature: &str| json!({"type": "thinking", "thinking": "hm", "signature": signature});
+    let text = json!({"type": "text", "text": "So."});
+    let unsigned = json!({"signature": null, "thinking": "hm", "type": "thinking"});
+    let user = json!({"role": "user", "content": "hi"});
+    let turn = |content: &[&Value]| json!({"role": "assistant", "content": content});
+    let (signed, bare) = (thought("sig"), thought(""));
+    for (said, left) in [
+        (vec![turn(&[&signed, &text])], vec![turn(&[&signed, &text])]),
+        (vec![turn(&[&bare, &text])], vec![turn(&[&text])]),
+        (vec![turn(&[&unsigned, &bare, &text])], vec![turn(&[&text])]),
+        (vec![turn(&[&text, &bare])], vec![turn(&[&text])]),
+        (vec![turn(&[&text, &bare, &unsigned, &signed, &bare])], vec![turn(&[&text, &signed])]),
+        (vec![turn(&[&bare, &signed, &bare, &text])], vec![turn(&[&signed, &text])]),
+        (vec![turn(&[&bare])], vec![]),
+        (vec![turn(&[&bare, &bare]), turn(&[&text])], vec![turn(&[&text])]),
+    ] {
+        for (before, after) in [(true, true), (false, true), (true, false)] {
+            let around = |said: &[Value]| {
+                let mut all = Vec::new();
+                all.extend(before.then(|| user.clone()));
+                all.extend_from_slice(said);
+                all.extend(after.then(|| user.clone()));
+                json!({"model": "m", "max_tokens": 9, "messages": all})
+            };
+            for body in [around(&said).to_string(), serde_json::to_string_pretty(&around(&said)).unwrap()] {
+                let bytes = Bytes::from(body);
+                let scan = MessagesRequest::scan(&bytes, &ScanLimits::default()).unwrap();
+                assert_eq!(scan.has_unsigned_thinking(), said != left);
+                assert_eq!(scan.splice(&bytes, &Edits::default()), bytes, "only when it is asked for");
+                let sent = scan.splice(&bytes, &Edits { drop_unsigned: true, ..Edits::default() });
+                assert_eq!(serde_json::from_slice::<Value>(&sent).unwrap(), around(&left));
             }
         }
     }

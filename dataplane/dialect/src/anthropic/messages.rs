@@ -1,6 +1,7 @@
 //! A Messages request, scanned once: what it asks for, and where the few things lie that may have to change.
 
 mod content;
+mod cuts;
 mod scan;
 mod splice;
 mod tools;
@@ -56,6 +57,8 @@ pub struct MessagesScan {
     pub user: Option<Text>,
     /// `metadata`, an object; see [`MessagesScan::metadata_pairs`].
     pub metadata: Option<Span>,
+    /// Where thinking lies that nobody signed, with what must go with it: commas, and messages of nothing else.
+    unsigned: Vec<Span>,
 }
 
 /// What must change in a Messages request. The default changes nothing.
@@ -67,6 +70,9 @@ pub struct Edits<'a> {
     pub max_tokens: Option<u32>,
     /// Ask for a stream.
     pub stream: bool,
+    /// Take out earlier thinking that nobody signed: it is of another vendor's model, and Anthropic refuses it (other
+    /// vendors may want it).
+    pub drop_unsigned: bool,
 }
 
 impl MessagesRequest {
@@ -106,6 +112,12 @@ impl MessagesScan {
     #[must_use]
     pub fn metadata_pairs(&self, body: &[u8]) -> Vec<(String, String)> {
         self.metadata.map(|span| string_pairs(span.of(body))).unwrap_or_default()
+    }
+
+    /// True when it has earlier thinking that nobody signed.
+    #[must_use]
+    pub fn has_unsigned_thinking(&self) -> bool {
+        !self.unsigned.is_empty()
     }
 
     /// The body with `edits` made: copied once, or not at all when nothing changes. `body` is the one scanned.

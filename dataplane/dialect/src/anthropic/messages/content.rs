@@ -3,9 +3,10 @@
 //! Whatever is written in a message may be in the prompt: strings count at their length, anything nested as it stands.
 //! Fields that are there twice count twice, so it does not matter which one the vendor believes.
 
+use super::cuts::Cuts;
 use super::scan::Scan;
 use crate::Feature;
-use crate::json::{Cursor, Kind};
+use crate::json::{Cursor, Kind, Span};
 use crate::openai::BadRequest;
 use crate::openai::field::{cache_control, wrong};
 
@@ -20,12 +21,15 @@ pub(super) fn messages(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), B
     }
     cursor.enter()?;
     let mut first = true;
+    let mut cuts = Cuts::default();
     while cursor.element(&mut first)? {
         let kind = cursor.peek()?;
         if kind != Kind::Object {
             return Err(wrong(format!("messages[{}]", scan.counts.messages), "an object", kind));
         }
-        message(scan, cursor)?;
+        let start = cursor.at();
+        let emptied = message(scan, cursor)?;
+        cuts.item(Span { start, end: cursor.at() }, emptied, &mut scan.unsigned);
         scan.counts.messages += 1;
     }
     if scan.counts.messages == 0 {
@@ -34,11 +38,17 @@ pub(super) fn messages(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), B
     Ok(())
 }
 
-fn message(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
+/// True when nothing would be left of the message without the thinking that nobody signed.
+fn message(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
     cursor.enter()?;
     let mut first = true;
+    let (mut emptied, mut contents) = (false, 0);
     while let Some(key) = cursor.key(&mut first)? {
         let kind = cursor.peek()?;
+        contents += u32::from(key.text.is(cursor.bytes(), "content"));
+        if contents > 1 {
+            return Err(BadRequest::Duplicate { param: "messages[].content" });
+        }
         if kind == Kind::String {
             scan.bytes.text += cursor.string()?.len as u64;
             continue;
@@ -46,13 +56,13 @@ fn message(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
         let name = key.text.get(cursor.bytes());
         let at = |field: &str| format!("messages[{}].{field}", scan.counts.messages);
         match name.as_ref() {
-            "content" if kind == Kind::Array => blocks(scan, cursor)?,
+            "content" if kind == Kind::Array => emptied = said(scan, cursor)?,
             "content" => return Err(wrong(at("content"), "a string or an array of objects", kind)),
             "role" => return Err(wrong(at("role"), "a string", kind)),
             _ => scan.bytes.text += cursor.skip()?.len() as u64,
         }
     }
-    Ok(())
+    Ok(emptied)
 }
 
 /// Reads `system`: a text, or blocks.
@@ -65,22 +75,43 @@ pub(super) fn system(scan: &mut Scan, cursor: &mut Cursor<'_>, kind: Kind) -> Re
     Ok(())
 }
 
-/// An array of blocks, wherever it stands.
+/// The blocks of a message; true when all of them are thinking that nobody signed.
+fn said(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
+    cursor.enter()?;
+    let mut first = true;
+    let mut cuts = Cuts::default();
+    while cursor.element(&mut first)? {
+        cursor.peek()?;
+        let start = cursor.at();
+        let unsigned = one(scan, cursor)?;
+        cuts.item(Span { start, end: cursor.at() }, unsigned, &mut scan.unsigned);
+    }
+    Ok(cuts.all())
+}
+
+/// An array of blocks elsewhere.
 fn blocks(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
     cursor.enter()?;
     let mut first = true;
     while cursor.element(&mut first)? {
-        match cursor.peek()? {
-            Kind::Object => block(scan, cursor)?,
-            Kind::String => scan.bytes.text += cursor.string()?.len as u64,
-            kind => {
-                let path = format!("messages[{}].content", scan.counts.messages);
-                return Err(wrong(path, "an array of objects", kind));
-            }
-        }
-        scan.counts.parts += 1;
+        one(scan, cursor)?;
     }
     Ok(())
+}
+
+fn one(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
+    scan.counts.parts += 1;
+    match cursor.peek()? {
+        Kind::Object => block(scan, cursor),
+        Kind::String => {
+            scan.bytes.text += cursor.string()?.len as u64;
+            Ok(false)
+        }
+        kind => {
+            let path = format!("messages[{}].content", scan.counts.messages);
+            Err(wrong(path, "an array of objects", kind))
+        }
+    }
 }
 
 /// What a source holds that is not text.
@@ -92,10 +123,12 @@ struct Media {
     text: u64,
 }
 
-fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
+/// True when it is thinking that nobody signed.
+fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
     cursor.enter()?;
     let mut media = Media::default();
     let (mut image, mut other, mut cited) = (false, false, false);
+    let (mut thinking, mut signed) = (false, false);
     let mut first = true;
     while let Some(key) = cursor.key(&mut first)? {
         let kind = cursor.peek()?;
@@ -106,6 +139,12 @@ fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
                 let is_image = read.text.is(cursor.bytes(), "image");
                 image |= is_image;
                 other |= !is_image;
+                thinking |= read.text.is(cursor.bytes(), "thinking");
+            }
+            ("signature", Kind::String) => {
+                let signature = cursor.string()?.len as u64;
+                scan.bytes.text += signature;
+                signed |= signature > 0;
             }
             ("source", Kind::Object) => source(scan, cursor, &mut media)?,
             ("file_id", _) => {
@@ -113,7 +152,9 @@ fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
                 cursor.skip()?;
             }
             ("content", Kind::Array) => blocks(scan, cursor)?,
-            ("content", Kind::Object) => block(scan, cursor)?,
+            ("content", Kind::Object) => {
+                block(scan, cursor)?;
+            }
             ("cache_control", _) => cache_control(&mut scan.features, cursor)?,
             ("citations", Kind::Object) => {
                 cited = true;
@@ -136,7 +177,7 @@ fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
             scan.features.insert(Feature::FileInput);
         }
     }
-    Ok(())
+    Ok(thinking && !signed)
 }
 
 /// `source` of an image or document: text and nested blocks are counted as such, anything else is opaque.

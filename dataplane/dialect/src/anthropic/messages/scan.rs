@@ -24,6 +24,7 @@ pub(super) struct Scan {
     service_tier: Option<Text>,
     user: Option<Text>,
     metadata: Option<Span>,
+    pub(super) unsigned: Vec<Span>,
 }
 
 /// `answers`: the request wants an answer, so it must be capped.
@@ -213,6 +214,7 @@ impl Scan {
             service_tier: self.service_tier,
             user: self.user,
             metadata: self.metadata,
+            unsigned: self.unsigned,
         })
     }
 }

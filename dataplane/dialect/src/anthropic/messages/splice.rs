@@ -21,5 +21,8 @@ pub(super) fn splice(scan: &MessagesScan, body: &Bytes, edits: &Edits<'_>) -> By
             None => patch.insert(scan.open, b"\"stream\":true,"),
         }
     }
+    if edits.drop_unsigned {
+        scan.unsigned.iter().for_each(|span| patch.replace(*span, |_| {}));
+    }
     patch.apply(body)
 }

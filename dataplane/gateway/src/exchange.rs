@@ -6,18 +6,20 @@ use crate::budget::price;
 use crate::edge::routes::Call;
 use crate::identity::Caller;
 use crate::pipeline::Endpoint;
-use crate::routing::Route;
+use crate::routing::health::Permit;
+use crate::routing::{Route, breaker};
 use crate::telemetry::emit;
 use crate::telemetry::event::{PolicyViolated, SoftLimitReached};
 use crate::telemetry::trace::trace_id;
-use crate::telemetry::{line::UsageLine, usage::Outcome};
+use crate::telemetry::{leg::Leg, line::UsageLine, usage::Outcome};
 use crate::worker::Worker;
 use http::HeaderMap;
 use smartflow_dialect::Usage;
 use smartflow_ledger::Now;
-use smartflow_snapshot::ObjectName;
+use smartflow_snapshot::{Chain, FaultClass, ObjectName};
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Status that the usage line shows for a caller that left; nobody gets it.
@@ -60,11 +62,36 @@ pub struct End {
 }
 
 /// What was settled.
+#[derive(Clone, Copy, Default)]
 struct Billed {
     usage: Usage,
     /// Nano-USD.
     cost: i64,
     estimated: bool,
+}
+
+/// What only a call through a chain has.
+struct Chained {
+    chain: Arc<Chain>,
+    /// Of the present attempt.
+    permit: Option<Permit>,
+    /// Those before.
+    legs: Vec<Leg>,
+}
+
+impl Chained {
+    /// What all attempts cost, of which `last` is the last.
+    fn total(&self, last: Billed) -> Billed {
+        self.legs.iter().fold(last, |all, leg| Billed {
+            usage: Usage {
+                input: all.usage.input.saturating_add(leg.usage.input),
+                output: all.usage.output.saturating_add(leg.usage.output),
+                ..all.usage
+            },
+            cost: all.cost.saturating_add(leg.cost),
+            estimated: all.estimated || leg.estimated,
+        })
+    }
 }
 
 /// A call in flight.
@@ -80,6 +107,8 @@ pub struct Exchange {
     pub route: Option<Rc<Route>>,
     /// Money and rates held.
     pub hold: Option<Hold>,
+    /// Set for a call through a chain.
+    chained: Option<Box<Chained>>,
     /// `user` of the request.
     pub user: Option<Box<str>>,
     /// `metadata` of the request.
@@ -117,6 +146,7 @@ impl Exchange {
             requested: "".into(),
             route: None,
             hold: None,
+            chained: None,
             user: None,
             metadata: None,
             stream: false,
@@ -133,6 +163,80 @@ impl Exchange {
         })
     }
 
+    /// The call goes through `chain`.
+    pub fn enter(&mut self, chain: &Arc<Chain>) {
+        let (permit, legs) = Default::default();
+        self.chained = Some(Box::new(Chained { chain: chain.clone(), permit, legs }));
+    }
+
+    /// An attempt at `route` begins; what it may cost is held.
+    pub fn begin_leg(&mut self, route: Rc<Route>, permit: Permit) {
+        self.sent.set(false);
+        self.route = Some(route);
+        if let Some(chained) = &mut self.chained {
+            chained.permit = Some(permit);
+        }
+    }
+
+    /// The target of the present attempt answers as it should.
+    pub fn served(&mut self) {
+        if let Some(permit) = self.chained.as_mut().and_then(|c| c.permit.as_mut()) {
+            permit.succeeded();
+        }
+    }
+
+    /// The target of the present attempt failed, at `now` (monotonic nanoseconds). True when it is left alone from now on.
+    pub fn target_failed(&mut self, now: u64, settings: &breaker::Settings) -> bool {
+        let permit = self.chained.as_mut().and_then(|c| c.permit.as_mut());
+        permit.is_some_and(|p| p.failed(now, settings))
+    }
+
+    /// The present attempt failed and another one follows: it is settled at `bill`.
+    pub fn end_leg(&mut self, target: &str, class: FaultClass, bill: Bill, now: Now) {
+        let billed = if let Bill::Nothing = bill {
+            // Nothing was taken: not even a request counts.
+            if let Some(hold) = self.hold.take() {
+                hold.undo(now);
+            }
+            Billed::default()
+        } else {
+            self.settle(bill, now)
+        };
+        self.sent.set(false);
+        let (Some(chained), Some(route)) = (&mut self.chained, &self.route) else { return };
+        chained.permit = None;
+        let metrics = &self.worker.shared.metrics;
+        route.metrics.spend(&billed.usage, billed.cost);
+        route.metrics.failed_attempt(metrics, class).inc();
+        chained.legs.push(Leg {
+            target: target.into(),
+            provider: route.provider.clone(),
+            model: route.model.clone(),
+            class,
+            usage: billed.usage,
+            cost: billed.cost,
+            estimated: billed.estimated,
+        });
+    }
+
+    /// Attempts that failed before the present one.
+    #[must_use]
+    pub fn legs(&self) -> &[Leg] {
+        self.chained.as_ref().map_or(&[], |c| &c.legs)
+    }
+
+    /// What the caller wants done.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// The model as the caller wrote it.
+    #[must_use]
+    pub fn requested(&self) -> &str {
+        &self.requested
+    }
+
     /// Who calls.
     #[must_use]
     pub fn caller(&self) -> &Rc<Caller> {
@@ -145,8 +249,18 @@ impl Exchange {
         &self.call
     }
 
-    /// An empty map with the memory of the request's headers, which nobody needs any more.
+    /// The call goes through a chain: nothing of an answer may reach the caller before it is sure to be the answer.
+    #[must_use]
+    pub fn is_chained(&self) -> bool {
+        self.chained.is_some()
+    }
+
+    /// An empty map with the memory of the request's headers, which nobody needs any more; of a call through a chain, which
+    /// may need them again, a fresh one.
     pub fn spent_headers(&mut self) -> HeaderMap {
+        if self.is_chained() {
+            return HeaderMap::new();
+        }
         let mut headers = std::mem::take(&mut self.call.head.headers);
         headers.clear();
         headers
@@ -252,18 +366,30 @@ impl Exchange {
         if std::mem::replace(&mut self.finished, true) {
             return 0;
         }
-        let metrics = &self.worker.shared.metrics;
-        metrics.in_flight.dec();
-        let (usage, estimated) = match end.bill {
+        self.worker.shared.metrics.in_flight.dec();
+        if matches!(end.outcome, Outcome::Ok | Outcome::Shortened) {
+            self.served();
+        }
+        let billed = self.settle(end.bill, now);
+        let latency = instant - self.call.started;
+        self.count(&end, &billed.usage, billed.cost, latency);
+        let total = self.chained.as_ref().map_or(billed, |c| c.total(billed));
+        self.tell(&end, total, latency, now.wall);
+        total.cost
+    }
+
+    /// Bills what the present attempt owes and gives back what else it holds.
+    fn settle(&mut self, bill: Bill, now: Now) -> Billed {
+        let (usage, estimated) = match bill {
             Bill::Nothing => (Usage::default(), false),
             Bill::Reported(usage) => (usage, false),
             Bill::Counted(usage) => (usage, true),
             Bill::Held => (self.worst(), true),
         };
-        let mut cost = if matches!(end.bill, Bill::Nothing) { 0 } else { self.cost(&usage) };
+        let mut cost = if matches!(bill, Bill::Nothing) { 0 } else { self.cost(&usage) };
         if let Some(hold) = self.hold.take() {
             if estimated && hold.holds_money() {
-                cost = if matches!(end.bill, Bill::Held) { hold.held() } else { cost.min(hold.held()) };
+                cost = if matches!(bill, Bill::Held) { hold.held() } else { cost.min(hold.held()) };
             }
             let tokens = usage.input.saturating_add(usage.output);
             let (reached, above) = hold.settle(&self.worker.shared.ledger, now, cost, tokens);
@@ -275,11 +401,7 @@ impl Exchange {
                 );
             }
         }
-        let latency = instant - self.call.started;
-        self.count(&end, &usage, cost, latency);
-        let bill = Billed { usage, cost, estimated };
-        self.tell(&end, bill, latency, now.wall);
-        cost
+        Billed { usage, cost, estimated }
     }
 
     /// What is held; without a budget, where nothing is held, the estimate.
@@ -310,20 +432,7 @@ impl Exchange {
         if let Some((first, _)) = self.answered {
             target.first_byte.observe((first - self.call.started).as_secs_f64());
         }
-        let add = |counter: &prometheus_client::metrics::counter::Counter, n: u64| {
-            if n > 0 {
-                counter.inc_by(n);
-            }
-        };
-        add(&target.input, usage.input);
-        add(&target.output, usage.output);
-        add(&target.cached, usage.cached_input);
-        add(&target.reasoning, usage.reasoning);
-        if cost > 0 {
-            // A metric may round; the ledger does not.
-            #[allow(clippy::cast_precision_loss)]
-            target.cost.inc_by(cost as f64 / 1e9);
-        }
+        target.spend(usage, cost);
     }
 
     fn tell(&self, end: &End, bill: Billed, latency: Duration, time: i64) {
@@ -337,6 +446,8 @@ impl Exchange {
             key: &self.caller.key,
             requested_model: &self.requested,
             target: self.route.as_ref().map(|r| (&*r.provider, &*r.model)),
+            chain: self.chained.as_ref().map(|c| &c.chain.name),
+            legs: self.legs(),
             user: self.user.as_deref(),
             metadata: self.metadata.as_deref(),
             stream: self.stream,

@@ -11,6 +11,8 @@ use crate::exchange::{Bill, End, Exchange};
 use crate::identity::Caller;
 use crate::live::Current;
 use crate::pipeline::Endpoint;
+use crate::routing::Way;
+use crate::routing::health::Wards;
 use crate::source::{Files, Options};
 use crate::state::Reported;
 use crate::telemetry::Metrics;
@@ -95,8 +97,9 @@ impl Bench {
             max_connections: 10,
         };
         let (ledger, desk, epoch) = (opened.ledger, opened.desk, opened.epoch);
-        let (reported, drain) = (Reported::default(), Drain::default());
-        let shared = Shared { current, ledger, desk, epoch, reported, clock, metrics, drain, settings };
+        let (reported, drain, wards) = (Reported::default(), Drain::default(), Wards::default());
+        let shared =
+            Shared { current, ledger, desk, epoch, wards, reported, clock, metrics, drain, settings };
         let worker = Worker::new(Arc::new(shared), usage.queue(0).unwrap(), 1);
         Self { worker, files, _usage: usage, dir }
     }
@@ -114,7 +117,7 @@ impl Bench {
         let (head, ()) = http::Request::new(()).into_parts();
         let call = Call { head, id: self.worker.request_id(), started: Instant::now() };
         let mut exchange = Exchange::begin(&self.worker, call, Endpoint::Chat, caller.clone());
-        let route = caller.route(&self.worker, &live, model).unwrap();
+        let Way::Model(route) = caller.way(&self.worker, &live, model).unwrap() else { unreachable!() };
         exchange.route = Some(route.clone());
         let body = Bytes::from(ASK.replace("MODEL", model));
         let asked = Asked::scan(Endpoint::Chat, body).unwrap();

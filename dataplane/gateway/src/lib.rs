@@ -14,6 +14,7 @@ pub mod edge;
 pub mod exchange;
 #[cfg(test)]
 mod exchange_tests;
+pub mod failover;
 pub mod identity;
 pub mod listing;
 pub mod live;

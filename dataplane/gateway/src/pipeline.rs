@@ -2,13 +2,19 @@
 
 use crate::asked::Asked;
 use crate::budget::hold;
+use crate::budget::hold::Reserved;
 use crate::edge::body::{self, Body};
 use crate::edge::fault::Fault;
 use crate::edge::routes::Call;
 use crate::exchange::{Bill, End, Exchange};
+use crate::failover;
+use crate::identity::Caller;
 use crate::identity::virtual_key;
+use crate::live::Live;
 use crate::reply;
 use crate::routing::Route;
+use crate::routing::way::{Legs, Way};
+use crate::routing::wishes::Wishes;
 use crate::telemetry::usage::Outcome;
 use crate::telemetry::{emit, event};
 use crate::upstream::Unreachable;
@@ -18,6 +24,8 @@ use crate::worker::Worker;
 use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
+use smartflow_snapshot::Timeouts;
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -76,9 +84,11 @@ pub async fn run(
         .await?;
         let asked = Asked::scan(endpoint, body)?;
         // 2 authorise
-        let model = asked.model();
-        exchange.request(&model);
-        let route = caller.route(worker, &live, &model)?;
+        let wishes = Wishes::read(&exchange.call().head.headers, caller.key.overrides)?;
+        let route = match way(worker, &live, &caller, &asked, wishes.as_deref(), &mut exchange)? {
+            Way::Model(route) => route,
+            Way::Chain(legs) => return Ok(Ran::Chain(asked, legs, wishes)),
+        };
         exchange.route = Some(route.clone());
         authorise(&asked, &route, &exchange)?;
         asked.note(&mut exchange);
@@ -86,20 +96,79 @@ pub async fn run(
         let reserved = hold::reserve(&mut exchange, &asked, &route).await?;
         // 4 attempt
         let upstream_body = asked.upstream_body(&route, &reserved);
-        send(&mut exchange, &route, endpoint, upstream_body).await.map(|sent| (asked, route, reserved, sent))
+        let timeouts = wishes.map_or(route.provider.timeouts, |w| w.within(&route.provider.timeouts));
+        let sent = send(&mut exchange, &route, endpoint, upstream_body, &timeouts).await?;
+        Ok(Ran::Model(asked, route, reserved, sent))
     }
     .await;
     // 5 answer
     match ran {
-        Ok((asked, route, reserved, (answer, deadline))) => {
-            reply::answer(exchange, &asked, &route, reserved, answer, deadline).await
+        Ok(Ran::Model(asked, route, reserved, (answer, deadline))) => {
+            reply::answer(exchange, &asked, &route, reserved, answer, deadline).await.map_err(Lost::finish)
+        }
+        Ok(Ran::Chain(asked, legs, wishes)) => {
+            Box::pin(failover::run(exchange, &asked, &legs, wishes.as_deref())).await
         }
         Err(fault) => Err(failed(exchange, fault, None)),
     }
 }
 
+/// How far a call came without an answer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it stays where it is made; a box would cost every ordinary call"
+)]
+enum Ran {
+    Model(Asked, Rc<Route>, Reserved, (Answer, Deadline)),
+    Chain(Asked, Rc<Legs>, Option<Box<Wishes>>),
+}
+
+/// Where the call goes: by its body, or by what it wishes.
+fn way(
+    worker: &Worker,
+    live: &Live,
+    caller: &Caller,
+    asked: &Asked,
+    wishes: Option<&Wishes>,
+    exchange: &mut Exchange,
+) -> Result<Way, Fault> {
+    let wished = wishes.and_then(|w| w.model.as_deref()).map(Cow::Borrowed);
+    let model = wished.unwrap_or_else(|| asked.model());
+    exchange.request(&model);
+    let way = caller.way(worker, live, &model)?;
+    match (&way, wishes) {
+        // Another provider's model of this name goes by its long name, which must be granted as such.
+        (Way::Model(route), Some(wishes)) if !wishes.allow(route) => {
+            let long = format!("{}/{model}", wishes.provider.as_deref().unwrap_or_default());
+            caller.way(worker, live, &long)
+        }
+        _ => Ok(way),
+    }
+}
+
+/// A call without its answer, not finished yet.
+pub struct Lost {
+    /// The call.
+    pub exchange: Box<Exchange>,
+    /// Why.
+    pub fault: Fault,
+    /// What it owes, where that is known better than by the fault alone.
+    pub served: Option<Bill>,
+}
+
+impl Lost {
+    /// Gives up: the caller is told.
+    #[must_use]
+    pub fn finish(self) -> Fault {
+        failed(self.exchange, self.fault, self.served)
+    }
+}
+
 /// What policies and the model's kind say.
-fn authorise(asked: &Asked, route: &Route, exchange: &Exchange) -> Result<(), Fault> {
+///
+/// # Errors
+/// [`Fault::Policy`], [`Fault::Bad`]
+pub fn authorise(asked: &Asked, route: &Route, exchange: &Exchange) -> Result<(), Fault> {
     let metrics = &exchange.worker().shared.metrics;
     for policy in &route.restrictions.would_block {
         emit(metrics, event::PolicyViolated { policy, dry_run: true });
@@ -120,14 +189,19 @@ fn authorise(asked: &Asked, route: &Route, exchange: &Exchange) -> Result<(), Fa
     Ok(())
 }
 
-async fn send(
+/// Sends `body` to the route's provider and waits for the head of its answer.
+///
+/// # Errors
+/// [`Fault::Unreachable`]
+pub async fn send(
     exchange: &mut Exchange,
     route: &Route,
     endpoint: Endpoint,
     body: Bytes,
+    timeouts: &Timeouts,
 ) -> Result<(Answer, Deadline), Fault> {
     let waited = Instant::now();
-    let mut deadline = Deadline::start(&route.provider.timeouts, waited.into());
+    let mut deadline = Deadline::start(timeouts, waited.into());
     exchange.attempts += 1;
     let headers = &exchange.call().head.headers;
     let answer = attempt(&route.pool, endpoint.path(), headers, body, &mut deadline, &exchange.sent).await;
@@ -146,11 +220,11 @@ pub fn failed(mut exchange: Box<Exchange>, fault: Fault, served: Option<Bill>) -
     fault
 }
 
-/// What a call owes that ended with `fault`: refused before any token is free, fully sent but unanswered is not (L22).
-fn judge(exchange: &Exchange, fault: &Fault) -> (Outcome, Bill) {
+/// How a call (or an attempt) ended with `fault`, and what it owes: refused before any token is free, fully sent but unanswered is not (L22).
+pub fn judge(exchange: &Exchange, fault: &Fault) -> (Outcome, Bill) {
     match fault {
         Fault::Rejected { .. } => (Outcome::Rejected, Bill::Nothing),
-        Fault::Failed { .. } => (Outcome::UpstreamFailed, Bill::Nothing),
+        Fault::Failed { .. } | Fault::NoHealthyTarget { .. } => (Outcome::UpstreamFailed, Bill::Nothing),
         Fault::Unreachable(Unreachable::Timeout { .. }) => (Outcome::Timeout, exchange.owes()),
         Fault::Unreachable(_) => (Outcome::UpstreamFailed, exchange.owes()),
         Fault::Garbled { .. } => (Outcome::UpstreamFailed, Bill::Held),
@@ -159,7 +233,8 @@ fn judge(exchange: &Exchange, fault: &Fault) -> (Outcome, Bill) {
     }
 }
 
-fn tell(exchange: &Exchange, fault: &Fault) {
+/// Logs a fault of the provider's or ours.
+pub fn tell(exchange: &Exchange, fault: &Fault) {
     let metrics = &exchange.worker().shared.metrics;
     let request_id = exchange.call().id();
     let why: &dyn std::fmt::Display = match fault {

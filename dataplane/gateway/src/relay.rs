@@ -15,6 +15,7 @@ use http::HeaderMap;
 use http_body::Frame;
 use smartflow_dialect::openai::{DONE, StreamEnd, StreamFault, StreamScan, final_chunk, usage_chunk};
 use smartflow_dialect::{FinishReason, Usage};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -23,6 +24,10 @@ use tokio::time::{Sleep, sleep};
 
 /// After `[DONE]`, how long the provider may take to end the body, so that its connection can be used again.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long events without content are held, and how many of them.
+const HOLD: Duration = Duration::from_secs(1);
+const MOST_HELD: usize = 64;
 
 /// A stream under way.
 pub struct Relay {
@@ -39,17 +44,23 @@ pub struct Relay {
     /// The caller asked for the usage chunk.
     tells_usage: bool,
     began: Instant,
-    /// Somebody wants to know how it ended: trailers, or the answer that is put together.
+    /// The caller takes trailers.
     tells_end: bool,
-    end: Option<Settled>,
+    /// Cost and what is left, once it ended well.
+    end: Option<HeaderMap>,
+    /// Nothing has reached the caller: how it ends is not told, but kept.
+    held: bool,
+    ended: Option<Ended>,
 }
 
-/// A stream that ended well.
-pub struct Settled {
-    /// What it used.
-    pub usage: Usage,
-    /// Cost and what is left.
-    pub headers: HeaderMap,
+/// A stream that ended before anything of it reached the caller. Nothing is settled.
+pub struct Ended {
+    /// The call.
+    pub exchange: Box<Exchange>,
+    /// Well, or how not.
+    pub how: Result<Outcome, Fault>,
+    /// What it owes.
+    pub bill: Bill,
 }
 
 /// What a relay is made of.
@@ -68,15 +79,18 @@ pub struct Parts {
     pub slices: Option<Slices>,
     /// The caller asked for the usage chunk.
     pub tells_usage: bool,
-    /// Keep cost and what is left: the caller takes trailers, or the answer is put together.
+    /// The caller takes trailers: keep cost and what is left.
     pub tells_end: bool,
+    /// Keep how it ends, until [`Relay::begin`] lets it go: something else may still be tried.
+    pub held: bool,
 }
 
 impl Relay {
     /// Starts relaying.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { exchange, source, scan, mut deadline, idle, slices, tells_usage, tells_end } = parts;
+        let Parts { exchange, source, scan, mut deadline, idle, slices, tells_usage, tells_end, held } =
+            parts;
         deadline.phase("idle", idle);
         Self {
             exchange: Some(exchange),
@@ -93,6 +107,8 @@ impl Relay {
             began: Instant::now(),
             tells_end,
             end: None,
+            held,
+            ended: None,
         }
     }
 
@@ -101,6 +117,7 @@ impl Relay {
     pub fn is_done(&self) -> bool {
         self.source.is_none()
             && self.exchange.is_none()
+            && self.ended.is_none()
             && self.next >= self.out.len()
             && self.fault.is_none()
             && self.end.is_none()
@@ -114,56 +131,94 @@ impl Relay {
         if let Some(fault) = self.fault.take() {
             return Poll::Ready(Some(Ok(Frame::data(fault.into_event()))));
         }
-        Poll::Ready(self.end.take().map(|end| Ok(Frame::trailers(end.headers))))
+        Poll::Ready(self.end.take().map(|end| Ok(Frame::trailers(end))))
     }
 
-    /// The next whole events, or `None` at the end; then [`Relay::take_fault`] says whether it ended well.
-    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        loop {
-            if let Some(bytes) = self.out.get_mut(self.next) {
-                self.next += 1;
-                return Poll::Ready(Some(std::mem::take(bytes)));
-            }
-            self.out.clear();
-            self.next = 0;
-            if self.pause.is_some() {
-                ready!(self.poll_pause(cx));
-                continue;
-            }
-            let Some(source) = &mut self.source else { return Poll::Ready(None) };
-            match source.poll_data(cx) {
-                Poll::Ready(Some(Ok(data))) => self.take(data),
-                Poll::Ready(Some(Err(broken))) => self.fail(broken.into()),
-                Poll::Ready(None) => self.ended(),
-                Poll::Pending => {
-                    let timeout = ready!(self.deadline.poll(cx));
-                    if self.scan.done() {
-                        // All was said; only the connection is lost.
-                        self.source = None;
-                    } else {
-                        self.fail(timeout.into());
-                    }
+    /// Waits until there is something of an answer for the caller, and lets it go; nothing else is tried from then on.
+    /// Events that say nothing yet (a role, a sign of life) are waited with, but not for long.
+    ///
+    /// # Errors
+    /// How the stream ended, when it failed before.
+    pub async fn begin(&mut self) -> Result<(), Box<Ended>> {
+        poll_fn(|cx| self.poll_fill(cx)).await;
+        drop(tokio::time::timeout(HOLD, poll_fn(|cx| self.poll_content(cx))).await);
+        match self.ended.take() {
+            Some(ended) if ended.how.is_err() => return Err(Box::new(ended)),
+            ended => {
+                self.held = false;
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.served();
+                }
+                if let Some(Ended { exchange, how: Ok(outcome), bill }) = ended {
+                    self.exchange = Some(exchange);
+                    self.finish(outcome, bill);
                 }
             }
         }
+        Ok(())
     }
 
-    /// How it ended, when it ended well.
-    pub fn take_end(&mut self) -> Option<Settled> {
-        self.end.take()
+    /// The next whole events, or `None` at the end.
+    pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        ready!(self.poll_fill(cx));
+        let bytes = self.out.get_mut(self.next).map(std::mem::take);
+        self.next += usize::from(bytes.is_some());
+        Poll::Ready(bytes)
+    }
+
+    /// Ready when there are events, or none will come any more.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.next >= self.out.len() {
+            self.out.clear();
+            self.next = 0;
+            if !ready!(self.poll_read(cx)) {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Ready when there is content, enough without any, or none will come any more.
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.exchange.is_some() && self.scan.content_bytes() == 0 && self.out.len() < MOST_HELD {
+            if !ready!(self.poll_read(cx)) {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// One read, or one pause; false when nothing more will come.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.pause.is_some() {
+            return self.poll_pause(cx).map(|()| true);
+        }
+        let Some(source) = &mut self.source else { return Poll::Ready(false) };
+        match source.poll_data(cx) {
+            Poll::Ready(Some(Ok(data))) => self.take(data),
+            Poll::Ready(Some(Err(broken))) => self.fail(broken.into()),
+            Poll::Ready(None) => self.ended(),
+            Poll::Pending => {
+                let timeout = ready!(self.deadline.poll(cx));
+                if self.scan.done() {
+                    // All was said; only the connection is lost.
+                    self.source = None;
+                } else {
+                    self.fail(timeout.into());
+                }
+            }
+        }
+        Poll::Ready(true)
+    }
+
+    /// How it ended, when it was held to its end.
+    pub fn take_ended(&mut self) -> Option<Ended> {
+        self.ended.take()
     }
 
     /// Gives up for a fault of ours.
-    pub fn abandon(&mut self, fault: Fault) -> Fault {
+    pub fn abandon(&mut self, fault: Fault) {
         self.fail(fault);
-        self.fault
-            .take()
-            .unwrap_or_else(|| Fault::Internal { why: "a stream failed after its end".to_owned() })
-    }
-
-    /// What went wrong, once ended.
-    pub fn take_fault(&mut self) -> Option<Fault> {
-        self.fault.take()
     }
 
     fn take(&mut self, data: Bytes) {
@@ -284,13 +339,17 @@ impl Relay {
 
     fn finish(&mut self, outcome: Outcome, bill: Bill) {
         let Some(mut exchange) = self.exchange.take() else { return };
+        if self.held {
+            self.ended = Some(Ended { exchange, how: Ok(outcome), bill });
+            return;
+        }
         let instant = Instant::now();
         let now = exchange.worker().shared.clock.at(instant);
         let cost = exchange.finish_at(End { outcome, status: 200, code: None, bill }, instant, now);
         if self.tells_end {
             let mut headers = HeaderMap::new();
             settled(&mut headers, &exchange, cost, now);
-            self.end = Some(Settled { usage: bill.usage(), headers });
+            self.end = Some(headers);
         }
     }
 
@@ -300,8 +359,12 @@ impl Relay {
         // An error in place of the first token is a refusal with a polite status: free (L22).
         let free = refused && self.scan.content_bytes() == 0 && self.scan.usage().is_none();
         let bill = if free { Bill::Nothing } else { self.bill() };
-        if let Some(exchange) = self.exchange.take() {
-            self.fault = Some(failed(exchange, fault, Some(bill)));
+        match self.exchange.take() {
+            Some(exchange) if self.held => {
+                self.ended = Some(Ended { exchange, how: Err(fault), bill });
+            }
+            Some(exchange) => self.fault = Some(failed(exchange, fault, Some(bill))),
+            None => {}
         }
     }
 
@@ -324,6 +387,9 @@ impl Drop for Relay {
         let bill = self.bill();
         if let Some(mut exchange) = self.exchange.take() {
             exchange.leave(bill);
+        }
+        if let Some(mut ended) = self.ended.take() {
+            ended.exchange.leave(ended.bill);
         }
     }
 }
@@ -354,6 +420,7 @@ mod tests {
             slices: None,
             tells_usage: false,
             tells_end: false,
+            held: false,
         })
     }
 
@@ -378,14 +445,14 @@ mod tests {
         let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
         let mut first = relay(&bench).await;
         first.take(error.into());
-        assert!(matches!(first.take_fault(), Some(Fault::Failed { .. })));
+        assert!(matches!(first.fault.take(), Some(Fault::Failed { .. })));
         assert_eq!(bench.spent("paid"), 0);
         let mut later = relay(&bench).await;
         later.take(
             format!("data: {}\n\n{error}", r#"{"choices":[{"index":0,"delta":{"content":"a word"}}]}"#)
                 .into(),
         );
-        assert!(matches!(later.take_fault(), Some(Fault::Failed { .. })));
+        assert!(matches!(later.fault.take(), Some(Fault::Failed { .. })));
         assert!(bench.spent("paid") > 0);
     }
 }

@@ -6,9 +6,11 @@ use crate::budget::slices::Slices;
 use crate::edge::body::Body;
 use crate::edge::fault::Fault;
 use crate::exchange::{Bill, End, Exchange};
-use crate::pipeline::failed;
-use crate::relay::{Parts, Relay};
+use crate::pipeline::Lost;
+use crate::relay::{Ended, Parts, Relay};
 use crate::routing::Route;
+use crate::routing::failure::class_of;
+use crate::telemetry::leg::reasons;
 use crate::telemetry::usage::Outcome;
 use crate::upstream::Unreachable;
 use crate::upstream::attempt::{Answer, Source};
@@ -30,6 +32,7 @@ use std::time::Instant;
 const PROVIDER: HeaderName = HeaderName::from_static("x-smartflow-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-smartflow-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-smartflow-attempts");
+const FAILED: HeaderName = HeaderName::from_static("x-smartflow-failed-attempts");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-smartflow-overhead-us");
 const MAX_TOKENS: HeaderName = HeaderName::from_static("x-smartflow-max-tokens");
 const COST: HeaderName = HeaderName::from_static("x-smartflow-cost-usd");
@@ -43,7 +46,7 @@ const LONGEST_ERROR: usize = 64 * 1024;
 /// Answers the caller; finishes the exchange, or hands it to the stream.
 ///
 /// # Errors
-/// [`Fault`], already counted and billed.
+/// [`Lost`]: nothing has reached the caller, and nothing is settled.
 pub async fn answer(
     mut exchange: Box<Exchange>,
     asked: &Asked,
@@ -51,7 +54,7 @@ pub async fn answer(
     reserved: Reserved,
     answer: Answer,
     deadline: Deadline,
-) -> Result<Response<Body>, Fault> {
+) -> Result<Response<Body>, Lost> {
     if !answer.status.is_success() {
         return Err(Box::pin(refused(exchange, route, answer, deadline)).await);
     }
@@ -64,7 +67,7 @@ pub async fn answer(
     let trailers = asked.streams() && takes_trailers(&exchange.call().head.headers);
     let mut head = headers(&mut exchange, route, &reserved, Instant::now());
     let Asked::Chat(_, scan) = asked else {
-        return Err(failed(exchange, Fault::Garbled { why: "a stream came where none was asked for" }, None));
+        return Err(lost(exchange, Fault::Garbled { why: "a stream came where none was asked for" }, None));
     };
     let settings = StreamSettings {
         withhold_usage: asked.streams() && !asked.wants_usage(),
@@ -76,6 +79,7 @@ pub async fn answer(
         Slices::new(p.output, full, Instant::now())
     });
     let limit = exchange.worker().shared.settings.max_reply;
+    let held = !asked.streams() || exchange.is_chained();
     let parts = Parts {
         exchange,
         source: answer.body,
@@ -84,17 +88,24 @@ pub async fn answer(
         idle: route.provider.timeouts.idle,
         slices,
         tells_usage: asked.wants_usage(),
-        tells_end: trailers || !asked.streams(),
+        tells_end: trailers,
+        held,
     };
+    let mut relay = Relay::new(parts);
     if !asked.streams() {
-        return Box::pin(put_together(Relay::new(parts), limit, head)).await;
+        return Box::pin(put_together(relay, limit, head)).await;
+    }
+    if held && let Err(ended) = relay.begin().await {
+        let Ended { exchange, how, bill } = *ended;
+        let fault = how.err().unwrap_or(Fault::Garbled { why: "its stream had no answer" });
+        return Err(lost(exchange, fault, Some(bill)));
     }
     head.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     head.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if trailers {
         head.insert(http::header::TRAILER, HeaderValue::from_static(TOLD_AT_END));
     }
-    Ok(respond(head, Body::Stream(Box::new(Relay::new(parts)))))
+    Ok(respond(head, Body::Stream(Box::new(relay))))
 }
 
 fn takes_trailers(headers: &HeaderMap) -> bool {
@@ -118,6 +129,11 @@ fn headers(exchange: &mut Exchange, route: &Route, reserved: &Reserved, now: Ins
         n => HeaderValue::from(n),
     };
     headers.insert(ATTEMPTS, attempts);
+    if !exchange.legs().is_empty()
+        && let Ok(reasons) = HeaderValue::try_from(reasons(exchange.legs()))
+    {
+        headers.insert(FAILED, reasons);
+    }
     let micros = u64::try_from(exchange.answered(now).as_micros()).unwrap_or(u64::MAX);
     headers.insert(OVERHEAD, HeaderValue::from(micros));
     let lowered = reserved.plan.filter(|p| p.lowered).and_then(|p| p.cap);
@@ -153,7 +169,7 @@ async fn whole(
     reserved: &Reserved,
     source: Source,
     mut deadline: Deadline,
-) -> Result<Response<Body>, Fault> {
+) -> Result<Response<Body>, Lost> {
     let limit = exchange.worker().shared.settings.max_reply;
     // The wait for the head has just ended: the one for the body goes on from there.
     let waited = exchange.heard();
@@ -161,14 +177,14 @@ async fn whole(
     exchange.waited(waited);
     let body = match read {
         Ok(body) => body,
-        Err(fault) => return Err(failed(exchange, fault, None)),
+        Err(fault) => return Err(lost(exchange, fault, None)),
     };
     let Ok(facts) = scan_reply(&body) else {
-        return Err(failed(exchange, Fault::Garbled { why: "it is not JSON" }, None));
+        return Err(lost(exchange, Fault::Garbled { why: "it is not JSON" }, None));
     };
     if let Some(error) = &facts.error {
         let fault = stream_error(Some(&exchange), error);
-        return Err(failed(exchange, fault, facts.usage.map(Bill::Reported)));
+        return Err(lost(exchange, fault, facts.usage.map(Bill::Reported)));
     }
     let bill = match facts.usage {
         Some(usage) => Bill::Reported(usage),
@@ -186,6 +202,10 @@ async fn whole(
     settled(&mut headers, &exchange, cost, now);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(respond(headers, Body::whole(body)))
+}
+
+fn lost(exchange: Box<Exchange>, fault: Fault, served: Option<Bill>) -> Lost {
+    Lost { exchange, fault, served }
 }
 
 async fn collect(
@@ -223,35 +243,37 @@ async fn put_together(
     mut relay: Relay,
     limit: usize,
     mut headers: HeaderMap,
-) -> Result<Response<Body>, Fault> {
+) -> Result<Response<Body>, Lost> {
     let mut assembler = Assembler::new(limit);
     while let Some(bytes) = poll_fn(|cx| relay.poll_bytes(cx)).await {
         if let Err(error) = assembler.feed(&bytes) {
             tracing::warn!(%error, "a stream cannot be put together");
-            return Err(relay.abandon(Fault::Garbled { why: "its stream cannot be put together" }));
+            relay.abandon(Fault::Garbled { why: "its stream cannot be put together" });
+            break;
         }
     }
-    if let Some(fault) = relay.take_fault() {
-        return Err(fault);
-    }
-    let Some(end) = relay.take_end() else { return Err(Fault::Garbled { why: "its stream has no end" }) };
-    match assembler.finish(Some(&end.usage)) {
-        Ok(body) => {
-            headers.extend(end.headers);
+    // A held relay whose bytes are at an end has ended; the reverse would be a fault of ours.
+    let Some(Ended { mut exchange, how, bill }) = relay.take_ended() else {
+        return Ok(Fault::Internal { why: "a held stream did not end".to_owned() }.into_response());
+    };
+    let fault = match (how, assembler.finish(Some(&bill.usage()))) {
+        (Ok(outcome), Ok(body)) => {
+            let instant = Instant::now();
+            let now = exchange.worker().shared.clock.at(instant);
+            let end = End { outcome, status: 200, code: None, bill };
+            let cost = exchange.finish_at(end, instant, now);
+            settled(&mut headers, &exchange, cost, now);
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            Ok(respond(headers, Body::whole(body)))
+            return Ok(respond(headers, Body::whole(body)));
         }
-        Err(_) => Err(Fault::Garbled { why: "its stream had no answer" }),
-    }
+        (Ok(_), Err(_)) => Fault::Garbled { why: "its stream had no answer" },
+        (Err(fault), _) => fault,
+    };
+    Err(lost(exchange, fault, Some(bill)))
 }
 
 /// An answer that is not a success.
-async fn refused(
-    mut exchange: Box<Exchange>,
-    route: &Route,
-    answer: Answer,
-    mut deadline: Deadline,
-) -> Fault {
+async fn refused(mut exchange: Box<Exchange>, route: &Route, answer: Answer, mut deadline: Deadline) -> Lost {
     // Refused is free (L22), also when the caller leaves before the reason was read.
     exchange.sent.set(false);
     let status = answer.status;
@@ -263,7 +285,7 @@ async fn refused(
     exchange.waited(waited);
     let error = upstream_error(&body.unwrap_or_default());
     let fault = fault(route, status, &error, retry_after);
-    failed(exchange, fault, None)
+    lost(exchange, fault, None)
 }
 
 fn fault(
@@ -279,7 +301,7 @@ fn fault(
             let kind = error.kind.as_deref().unwrap_or("invalid_request_error");
             let body = error_body(&message, kind, error.param.as_deref(), error.code.as_deref());
             let status = if status.is_client_error() { status.as_u16() } else { 400 };
-            Fault::Rejected { status, body }
+            Fault::Rejected { status, body, class: class_of(class) }
         }
         // What it says about our credential is not for callers: vendors quote it.
         ErrorClass::Auth => Fault::Failed {
@@ -288,8 +310,9 @@ fn fault(
                 "it refused the gateway's credential; its administrator must look at the provider's Secret"
                     .into(),
             retry_after: None,
+            class: class_of(class),
         },
-        _ => Fault::Failed { status: status.as_u16(), message, retry_after },
+        _ => Fault::Failed { status: status.as_u16(), message, retry_after, class: class_of(class) },
     }
 }
 
@@ -298,7 +321,7 @@ fn fault(
 pub fn stream_error(exchange: Option<&Exchange>, error: &UpstreamError) -> Fault {
     let route = exchange.and_then(|e| e.route.as_deref());
     let message = route.map_or_else(String::new, |r| clean(r, &error.message));
-    Fault::Failed { status: 200, message, retry_after: None }
+    Fault::Failed { status: 200, message, retry_after: None, class: class_of(classify(200, error)) }
 }
 
 /// A vendor's words without our credential in them.

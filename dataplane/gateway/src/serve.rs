@@ -7,6 +7,7 @@ use crate::budget::disk::Disk;
 use crate::budget::{self, Opened};
 use crate::edge::{drain::Drain, listener};
 use crate::live::Current;
+use crate::routing::health::Wards;
 use crate::source::{self, Files};
 use crate::state::{Reported, activate};
 use crate::telemetry::{Metrics, usage};
@@ -116,6 +117,7 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
         ledger,
         desk,
         epoch,
+        wards: Wards::default(),
         clock,
         metrics,
         drain: Drain::default(),

@@ -32,6 +32,7 @@ impl Reported {
 /// Makes `world` the one that serves, and tells.
 pub fn activate(shared: &Shared, world: World) {
     let activated = shared.current.activate(world.snapshot.clone());
+    shared.wards.sweep(&world.snapshot);
     let files = world.files.iter().flat_map(|f| &f.findings);
     let findings: Vec<&Finding> =
         files.chain(world.faulty.values().flat_map(|f| &f.report.findings)).collect();

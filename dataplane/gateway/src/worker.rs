@@ -6,6 +6,7 @@ use crate::edge::drain::Drain;
 use crate::edge::fault::Fault;
 use crate::identity::Caller;
 use crate::live::{Current, Live};
+use crate::routing::health::Wards;
 use crate::state::Reported;
 use crate::telemetry::Metrics;
 use crate::telemetry::usage::Queue;
@@ -48,6 +49,8 @@ pub struct Shared {
     pub epoch: u64,
     /// What the source last said.
     pub reported: Reported,
+    /// How targets of chains are doing.
+    pub wards: Wards,
     /// Time, as the ledger wants it.
     pub clock: Clock,
     /// Metrics.

@@ -52,7 +52,7 @@ fn pool(provider: Provider, proxy: Option<Proxy>) -> Rc<Pool> {
 }
 
 async fn call(pool: &Rc<Pool>) -> Result<Answer, Unreachable> {
-    let mut deadline = Deadline::start(&pool.upstream.provider.timeouts);
+    let mut deadline = Deadline::start(&pool.upstream.provider.timeouts, tokio::time::Instant::now());
     let (headers, body, sent) = (HeaderMap::new(), Bytes::from_static(b"{}"), Cell::new(false));
     attempt(pool, "/chat/completions", &headers, body, &mut deadline, &sent).await
 }
@@ -186,7 +186,7 @@ fn silence_before_and_within_an_answer_ends_at_its_deadline() {
         assert_eq!(step, "first byte");
         let stalls = Vendor::plain(Behaviour::Stall).await;
         let stalling = pool(provider(&stalls.url("http"), None), None);
-        let mut deadline = Deadline::start(&stalling.upstream.provider.timeouts);
+        let mut deadline = Deadline::start(&stalling.upstream.provider.timeouts, tokio::time::Instant::now());
         let (headers, sent) = (HeaderMap::new(), Cell::new(false));
         let answer = attempt(&stalling, "/x", &headers, Bytes::new(), &mut deadline, &sent).await;
         let mut answer = answer.unwrap();
@@ -209,7 +209,7 @@ fn a_request_counts_as_sent_only_when_there_is_a_connection() {
             let mut quick = provider(&url, None);
             quick.timeouts.first_byte = Duration::from_millis(80);
             let (pool, sent) = (pool(quick, None), Cell::new(false));
-            let mut deadline = Deadline::start(&pool.upstream.provider.timeouts);
+            let mut deadline = Deadline::start(&pool.upstream.provider.timeouts, tokio::time::Instant::now());
             let answer = attempt(&pool, "/x", &HeaderMap::new(), Bytes::new(), &mut deadline, &sent).await;
             assert!(matches!(answer, Err(Unreachable::Timeout { step: "first byte", .. })));
             assert_eq!(sent.get(), reaches, "{url}");

@@ -8,6 +8,7 @@ mod budget_room;
 mod canary;
 mod drain;
 mod errors;
+mod failover;
 mod faulty_world;
 mod fields;
 mod flow;

@@ -400,6 +400,20 @@ impl Hold {
         (after.into_iter().filter(|leg| !before.contains(leg)).collect(), any)
     }
 
+    /// Nothing was served: all of it comes back, also the request that was counted.
+    pub fn undo(self, now: Now) {
+        self.tickets.undo(now);
+        if let Some(money) = self.money {
+            money.settle_each(now, &vec![0; self.route.guards.enforced.legs.len()]);
+        }
+        for (index, money, tickets) in self.dry {
+            tickets.undo(now);
+            if let (Some(money), Some((_, room))) = (money, self.route.guards.dry.get(index)) {
+                money.settle_each(now, &vec![0; room.legs.len()]);
+            }
+        }
+    }
+
     fn bill(self, now: Now, cost: i64, tokens: u64) {
         let count = i64::try_from(tokens).unwrap_or(i64::MAX);
         let bill = |room: &Room| -> Vec<i64> {

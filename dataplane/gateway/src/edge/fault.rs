@@ -2,6 +2,7 @@
 
 use crate::upstream::Unreachable;
 use jiff::Timestamp;
+use smartflow_snapshot::FaultClass;
 use std::time::Duration;
 
 /// A call that gets no answer from a provider.
@@ -90,6 +91,8 @@ pub enum Fault {
         status: u16,
         /// Its error, in the caller's format, without secrets.
         body: bytes::Bytes,
+        /// What kind of refusal it is.
+        class: FaultClass,
     },
     /// The provider failed.
     Failed {
@@ -99,6 +102,13 @@ pub enum Fault {
         message: String,
         /// Its `retry-after`, passed on.
         retry_after: Option<http::HeaderValue>,
+        /// What kind of failure it is.
+        class: FaultClass,
+    },
+    /// Every target of a chain is left alone for now, because it kept failing.
+    NoHealthyTarget {
+        /// When the first of them may be called again.
+        retry_after: Duration,
     },
     /// The provider could not be reached, or broke off.
     Unreachable(Unreachable),

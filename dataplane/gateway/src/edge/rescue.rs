@@ -66,7 +66,7 @@ impl Fault {
     /// The answer for the caller.
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
-        if let Self::Rejected { status, body } = self {
+        if let Self::Rejected { status, body, .. } = self {
             return respond(status, body);
         }
         let closes = matches!(self, Self::BodyTooLarge { .. } | Self::BodyTooSlow | Self::BodyCut);
@@ -100,6 +100,7 @@ impl Fault {
             | Self::RequestTooLarge { .. } => self.told_limit(),
             Self::Rejected { .. }
             | Self::Failed { .. }
+            | Self::NoHealthyTarget { .. }
             | Self::Unreachable(_)
             | Self::Garbled { .. }
             | Self::Internal { .. } => self.told_upstream(),
@@ -219,7 +220,7 @@ impl Fault {
 
     fn told_upstream(&self) -> Told {
         match self {
-            Self::Failed { status, message, retry_after } => {
+            Self::Failed { status, message, retry_after, .. } => {
                 let text = format!("The provider answered {status}: {message}");
                 let mut told = Told::new(502, UPSTREAM, "upstream_failed", text);
                 told.headers.extend(retry_after.clone().map(|v| (RETRY_AFTER, v)));
@@ -231,6 +232,13 @@ impl Fault {
                 "upstream_timeout",
                 format!("The provider took longer than {after:?} ({step})."),
             ),
+            Self::NoHealthyTarget { retry_after } => Told::new(
+                503,
+                UPSTREAM,
+                "no_healthy_target",
+                "Every provider of this model kept failing and is left alone for now. Try again shortly.",
+            )
+            .header("retry-after", retry_after.as_millis().div_ceil(1000).max(1).to_string()),
             Self::Unreachable(Unreachable::Busy { .. }) => Told::new(
                 503,
                 UPSTREAM,

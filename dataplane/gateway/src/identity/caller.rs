@@ -2,7 +2,7 @@
 
 use crate::edge::fault::Fault;
 use crate::live::Live;
-use crate::routing::Route;
+use crate::routing::Way;
 use crate::worker::Worker;
 use smartflow_snapshot::{Key, TokenHash};
 use std::cell::{Cell, RefCell};
@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Routes that a caller keeps; one that writes ever new model names starts anew.
-const MOST_ROUTES: usize = 256;
+/// Ways that a caller keeps; one that writes ever new model names starts anew.
+const MOST_WAYS: usize = 256;
 
 /// A key and what was derived of it. Lives on one runtime, as long as the snapshot says the same.
 pub struct Caller {
@@ -21,7 +21,7 @@ pub struct Caller {
     pub parents: Box<[Arc<Key>]>,
     generation: Cell<u64>,
     structure: u64,
-    routes: RefCell<HashMap<Box<str>, Rc<Route>>>,
+    ways: RefCell<HashMap<Box<str>, Way>>,
 }
 
 impl Caller {
@@ -38,8 +38,8 @@ impl Caller {
         // A parent that is gone leaves its children absent from the snapshot, so that none is missing here.
         let parents: Option<Box<[_]>> =
             key.parents.iter().map(|p| live.snapshot.keys_by_name.get(p).cloned()).collect();
-        let (generation, routes) = (Cell::new(live.generation), RefCell::default());
-        Some(Rc::new(Self { key, parents: parents?, generation, structure: live.structure, routes }))
+        let (generation, ways) = (Cell::new(live.generation), RefCell::default());
+        Some(Rc::new(Self { key, parents: parents?, generation, structure: live.structure, ways }))
     }
 
     /// True when `live` still says what this was made of.
@@ -89,16 +89,16 @@ impl Caller {
     ///
     /// # Errors
     /// [`Fault::ModelNotFound`] when it does not exist or was not granted.
-    pub fn route(&self, worker: &Worker, live: &Live, model: &str) -> Result<Rc<Route>, Fault> {
-        if let Some(route) = self.routes.borrow().get(model) {
-            return Ok(route.clone());
+    pub fn way(&self, worker: &Worker, live: &Live, model: &str) -> Result<Way, Fault> {
+        if let Some(way) = self.ways.borrow().get(model) {
+            return Ok(way.clone());
         }
-        let route = Rc::new(Route::prepare(worker, live, self, model)?);
-        let mut routes = self.routes.borrow_mut();
-        if routes.len() >= MOST_ROUTES {
-            routes.clear();
+        let way = Way::prepare(worker, live, self, model)?;
+        let mut ways = self.ways.borrow_mut();
+        if ways.len() >= MOST_WAYS {
+            ways.clear();
         }
-        routes.insert(model.into(), route.clone());
-        Ok(route)
+        ways.insert(model.into(), way.clone());
+        Ok(way)
     }
 }

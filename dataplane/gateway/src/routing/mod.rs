@@ -2,10 +2,14 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod failure;
 pub mod health;
 pub mod plan;
 pub mod restrict;
 pub mod route;
 pub mod strategy;
+pub mod way;
+pub mod wishes;
 
 pub use route::Route;
+pub use way::Way;

@@ -21,7 +21,7 @@ const ALL: [FaultClass; 10] = [
     FaultClass::BadRequest,
 ];
 
-fn target(index: usize) -> ChainTarget {
+pub(crate) fn target(index: usize) -> ChainTarget {
     let s = Duration::from_secs(60);
     let model = Model {
         name: "m".into(),

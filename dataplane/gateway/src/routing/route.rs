@@ -10,7 +10,7 @@ use crate::upstream::pool::Pool;
 use crate::worker::Worker;
 use http::HeaderValue;
 use jiff::Timestamp;
-use smartflow_snapshot::{Meaning, Model, Provider};
+use smartflow_snapshot::{Model, Provider, Target};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,25 +40,19 @@ pub struct Route {
 }
 
 impl Route {
-    /// Resolves `written` for `caller`.
+    /// The route to `target` for `caller`, who wrote `written` and was granted it; `None` when its provider is not ready.
     ///
     /// # Errors
-    /// [`Fault::ModelNotFound`] for all that is not there, not granted, or not ready.
-    pub fn prepare(worker: &Worker, live: &Live, caller: &Caller, written: &str) -> Result<Self, Fault> {
-        let absent = || Fault::ModelNotFound { model: written.to_owned() };
+    /// [`Fault::Internal`] where the caller's accounts cannot be had.
+    pub fn prepare(
+        worker: &Worker,
+        live: &Live,
+        caller: &Caller,
+        written: &str,
+        target: &Target,
+    ) -> Result<Option<Self>, Fault> {
         let key = &caller.key;
-        if !key.models.allows(written) {
-            return Err(absent());
-        }
-        let namespace = &key.name.namespace;
-        let target = match live.snapshot.names.resolve(namespace, written).ok_or_else(absent)? {
-            Meaning::Model(target) => target,
-            Meaning::Chain(chain) => {
-                let mut mine = chain.targets.iter().filter(|t| t.serves(&chain.name.namespace, namespace));
-                &mine.next().ok_or_else(absent)?.target
-            }
-        };
-        let upstream = live.upstreams.get(&target.provider.name).ok_or_else(absent)?;
+        let Some(upstream) = live.upstreams.get(&target.provider.name) else { return Ok(None) };
         let (provider, model) = (target.provider.clone(), target.model.clone());
         let restrictions = restrictions(&live.snapshot.policies, key, written, &provider, &model);
         let guards = Guards::new(&worker.books(live), caller, &restrictions, &provider, &model)
@@ -66,7 +60,7 @@ impl Route {
         let endpoint = if model.embedding { "embeddings" } else { "chat" };
         let name = provider.name.to_string();
         let header = |text: &str| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("?"));
-        Ok(Self {
+        Ok(Some(Self {
             pool: worker.pool(upstream),
             restrictions,
             guards,
@@ -77,7 +71,7 @@ impl Route {
             input_ratio: Cell::new(1024),
             provider,
             model,
-        })
+        }))
     }
 
     /// `x-smartflow-budget-reset` for `reset`; written once per window.

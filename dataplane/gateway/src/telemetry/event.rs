@@ -96,6 +96,24 @@ impl Event for UpstreamFailed<'_> {
     }
 }
 
+/// A target kept failing: calls go elsewhere for a while.
+pub struct TargetLeftAlone<'a> {
+    /// `namespace/name`
+    pub provider: &'a smartflow_snapshot::ObjectName,
+    /// Name of the model in the provider's object.
+    pub model: &'a str,
+    /// For how long.
+    pub cooldown: Duration,
+}
+
+impl Event for TargetLeftAlone<'_> {
+    fn emit(self, metrics: &Metrics) {
+        let (provider, model) = (self.provider.to_string(), self.model.to_owned());
+        metrics.left_alone.get_or_create(&super::metrics::ModelLabels { provider, model }).inc();
+        tracing::warn!(provider = %self.provider, model = self.model, cooldown = ?self.cooldown, "a target keeps failing and is left alone");
+    }
+}
+
 /// Something that should not happen.
 pub struct InternalError<'a> {
     /// As in `x-smartflow-request-id`.

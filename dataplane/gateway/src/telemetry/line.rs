@@ -1,6 +1,7 @@
 //! What is known of a call at its end, and its JSON. Written by hand, field after field: it is made for every call, on
 //! the thread that serves it.
 
+use super::leg::Leg;
 use super::usage::Outcome;
 use smartflow_dialect::Usage;
 use smartflow_snapshot::{Key, Model, ObjectName, Owner, Provider};
@@ -21,6 +22,10 @@ pub struct UsageLine<'a> {
     pub requested_model: &'a str,
     /// Who served it, if any.
     pub target: Option<(&'a Provider, &'a Model)>,
+    /// The chain that the call went through, if any.
+    pub chain: Option<&'a ObjectName>,
+    /// Attempts that failed before the last one, if any; `usage` and `cost` include what they are billed.
+    pub legs: &'a [Leg],
     /// `user` of the request, if any.
     pub user: Option<&'a str>,
     /// `metadata` of the request, JSON as the caller wrote it, if any.
@@ -73,6 +78,17 @@ impl UsageLine<'_> {
         if let Some((provider, model)) = self.target {
             line.name(",\"provider\":\"", &provider.name);
             line.text("\",\"model\":", &model.name);
+        }
+        if let Some(chain) = self.chain {
+            line.name(",\"chain\":\"", chain);
+            line.raw("\"");
+        }
+        for (index, leg) in self.legs.iter().enumerate() {
+            line.raw(if index == 0 { ",\"legs\":[" } else { "," });
+            line.leg(leg);
+        }
+        if !self.legs.is_empty() {
+            line.raw("]");
         }
         if let Some(user) = self.user {
             line.text(",\"user\":", user);
@@ -175,6 +191,17 @@ impl Line<'_> {
         self.raw("}");
     }
 
+    fn leg(&mut self, leg: &Leg) {
+        self.plain("{\"target\":\"", &leg.target);
+        self.name("\",\"provider\":\"", &leg.provider.name);
+        self.text("\",\"model\":", &leg.model.name);
+        self.plain(",\"class\":\"", leg.class.as_str());
+        self.raw("\"");
+        self.tokens(&leg.usage);
+        self.plain(",\"cost_usd\":\"", &crate::budget::usd(leg.cost));
+        self.raw(if leg.estimated { "\",\"estimated\":true}" } else { "\",\"estimated\":false}" });
+    }
+
     fn tokens(&mut self, usage: &Usage) {
         self.number(",\"usage\":{\"input\":", usage.input);
         self.number(",\"output\":", usage.output);
@@ -197,7 +224,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::{Value, json};
-    use smartflow_snapshot::Grants;
+    use smartflow_snapshot::{FaultClass, Grants, Overrides};
     use std::collections::BTreeMap;
 
     fn key() -> Key {
@@ -209,6 +236,7 @@ mod tests {
             token: None,
             owner: Some(Box::new(owner)),
             models: Grants::default(),
+            overrides: Overrides::default(),
             budget: None,
             limits: None,
             disabled: false,
@@ -229,8 +257,15 @@ mod tests {
     #[test]
     fn whatever_callers_write_stays_one_line_of_json() {
         let key = key();
-        let dry = [ObjectName::new("apps", "later")];
+        let (dry, chain) = ([ObjectName::new("apps", "later")], ObjectName::new("apps", "chain"));
         let usage = Usage { input: 5, output: 7, cached_input: 2, ..Usage::default() };
+        let target = crate::routing::plan::tests::target(3).target;
+        let (provider, model, class) = (target.provider, target.model, FaultClass::Timeout);
+        let legs = [Leg { target: "t".into(), provider, model, class, usage, cost: 1, estimated: true }];
+        let leg = json!({
+            "target": "t", "provider": "default/p3", "model": "m", "class": "Timeout",
+            "usage": {"input": 5, "output": 7, "cached_input": 2}, "cost_usd": "0.000000001", "estimated": true,
+        });
         let line = UsageLine {
             time: 0,
             request_id: "req_1",
@@ -239,6 +274,8 @@ mod tests {
             key: &key,
             requested_model: "a\"\\\u{1}",
             target: None,
+            chain: Some(&chain),
+            legs: &legs,
             user: Some("line\nbreak"),
             metadata: Some("{\n \"a\":\r\n\"b\\n\"}"),
             stream: true,
@@ -261,7 +298,7 @@ mod tests {
             json!({"user": "a \"b\"", "team": "reds", "groups": ["x\ty"], "labels": {"cost\n": "4\\2"}});
         let expected = json!({
             "time": "2026-11-21T14:39:18.000001Z", "request_id": "req_1", "endpoint": "chat", "key": "apps/ada",
-            "owner": owner, "requested_model": "a\"\\\u{1}", "user": "line\nbreak", "metadata": {"a": "b\n"},
+            "owner": owner, "requested_model": "a\"\\\u{1}", "chain": "apps/chain", "legs": [leg], "user": "line\nbreak", "metadata": {"a": "b\n"},
             "stream": true, "usage": {"input": 5, "output": 7, "cached_input": 2}, "cost_usd": "0.0000375",
             "estimated": false, "status": 200, "outcome": "ok", "attempts": 1, "latency_us": 3,
             "first_byte_us": 2, "overhead_us": 1, "would_block": ["apps/later"], "above_soft_limit": true,

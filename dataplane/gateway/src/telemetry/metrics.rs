@@ -7,6 +7,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use smartflow_dialect::Usage;
+use smartflow_snapshot::FaultClass;
 use std::sync::atomic::AtomicU64;
 
 /// Seconds; up to the longest call.
@@ -41,6 +43,26 @@ pub struct OutcomeLabels {
     pub model: String,
     /// See `telemetry::usage::Outcome`.
     pub outcome: &'static str,
+}
+
+/// Failed attempts at one target.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct AttemptLabels {
+    /// `namespace/name` of the provider.
+    pub provider: String,
+    /// Name of the model in the provider's object.
+    pub model: String,
+    /// As in `fallbackOn`.
+    pub class: &'static str,
+}
+
+/// A model of a provider.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ModelLabels {
+    /// `namespace/name` of the provider.
+    pub provider: String,
+    /// Name of the model in the provider's object.
+    pub model: String,
 }
 
 /// Tokens of one class at one target.
@@ -92,6 +114,10 @@ pub struct Metrics {
     pub tokens: Family<TokenLabels, Counter>,
     /// US dollars as billed.
     pub cost: Family<TargetLabels, Dollars>,
+    /// Attempts that failed and were followed by another one.
+    pub failed_attempts: Family<AttemptLabels, Counter>,
+    /// Targets that were left alone because they kept failing.
+    pub left_alone: Family<ModelLabels, Counter>,
     /// Calls that were refused before they reached a target.
     pub refused: Family<RefusalLabels, Counter>,
     /// Calls that a policy blocked, or would have in dry run.
@@ -134,6 +160,8 @@ impl Default for Metrics {
             overhead: Histogram::new(OVERHEADS),
             tokens: Family::default(),
             cost: Family::default(),
+            failed_attempts: Family::default(),
+            left_alone: Family::default(),
             refused: Family::default(),
             violations: Family::default(),
             soft_limits: Counter::default(),
@@ -177,6 +205,16 @@ impl Metrics {
         );
         r.register("tokens", "Tokens as billed, by class", self.tokens.clone());
         r.register("cost_usd", "US dollars as billed", self.cost.clone());
+        r.register(
+            "failed_attempts",
+            "Attempts that failed and were followed by another one, by class",
+            self.failed_attempts.clone(),
+        );
+        r.register(
+            "targets_left_alone",
+            "Times that a target was left alone because it kept failing",
+            self.left_alone.clone(),
+        );
         r.register(
             "refused",
             "Calls refused before they reached a target, by error code",
@@ -257,6 +295,31 @@ impl TargetMetrics {
             labels,
         };
         Self { ok: target.outcome(metrics, "ok"), ..target }
+    }
+
+    /// Adds what a call or an attempt used and cost (nano-USD).
+    pub fn spend(&self, usage: &Usage, cost: i64) {
+        let add = |counter: &Counter, n: u64| {
+            if n > 0 {
+                counter.inc_by(n);
+            }
+        };
+        add(&self.input, usage.input);
+        add(&self.output, usage.output);
+        add(&self.cached, usage.cached_input);
+        add(&self.reasoning, usage.reasoning);
+        if cost > 0 {
+            // A metric may round; the ledger does not.
+            #[allow(clippy::cast_precision_loss)]
+            self.cost.inc_by(cost as f64 / 1e9);
+        }
+    }
+
+    /// Counter of attempts that failed with `class` and were followed by another one.
+    #[must_use]
+    pub fn failed_attempt(&self, metrics: &Metrics, class: FaultClass) -> Counter {
+        let TargetLabels { provider, model, .. } = self.labels.clone();
+        metrics.failed_attempts.get_or_create_owned(&AttemptLabels { provider, model, class: class.as_str() })
     }
 
     /// Counter of calls that ended with `outcome`.

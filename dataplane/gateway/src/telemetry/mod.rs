@@ -2,6 +2,7 @@
 //! known only here.
 
 pub mod event;
+pub mod leg;
 pub mod line;
 pub mod metrics;
 pub mod trace;

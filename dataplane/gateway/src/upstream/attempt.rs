@@ -17,6 +17,7 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Headers of the caller that providers get. All others stay here: they are the caller's credential, cookies, proxy
 /// traces, would change how the answer is encoded, or (`idempotency-key`) would be shared with other callers under the
@@ -31,6 +32,9 @@ const FORWARDED: [HeaderName; 5] = [
 
 /// The caller's own credential for the provider, where the provider's `auth` is `passthrough`.
 const PASSED_CREDENTIAL: HeaderName = HeaderName::from_static("x-smartflow-upstream-authorization");
+
+/// The queue's own bound ends a wait; this much later the deadline would.
+const A_LITTLE: Duration = Duration::from_secs(1);
 
 /// Path of embeddings below a provider's URL; the other one is that of chat completions.
 pub const EMBEDDINGS: &str = "/embeddings";
@@ -95,7 +99,9 @@ pub async fn attempt(
         None => None,
         Some(gate) => {
             // Boxed: only few providers have a gate, and its wait is not a small future.
-            let place = Box::pin(gate.enter()).await?;
+            deadline
+                .phase("queue", upstream.provider.concurrency.map_or(Duration::ZERO, |c| c.wait) + A_LITTLE);
+            let place = Box::pin(deadline.guard(gate.enter())).await??;
             // The wait before it was not the provider's.
             deadline.phase("first byte", upstream.provider.timeouts.first_byte);
             Some(place)
@@ -141,7 +147,7 @@ async fn anywhere(
         }
     }
     // A provider has at least one place.
-    Err(last.unwrap_or(Unreachable::Timeout { step: "connect", after: std::time::Duration::ZERO }))
+    Err(last.unwrap_or(Unreachable::Timeout { step: "connect", after: Duration::ZERO }))
 }
 
 fn request(

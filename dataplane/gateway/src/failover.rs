@@ -1,0 +1,155 @@
+//! A call through a chain: targets are tried as the plan says, until one answers, none is left, or the time is over.
+//! What an attempt owes is settled before the next one begins (L22), which reserves anew, at its own target's price.
+//! Nothing of an answer has reached the caller before it is sure to be the answer.
+
+use crate::asked::Asked;
+use crate::budget::hold;
+use crate::edge::body::Body;
+use crate::edge::fault::Fault;
+use crate::exchange::{Bill, Exchange};
+use crate::pipeline::{Lost, authorise, failed, judge, send, tell};
+use crate::reply;
+use crate::routing::Route;
+use crate::routing::failure::failure;
+use crate::routing::health::Permit;
+use crate::routing::plan::{Failure, Plan, Step, breaker};
+use crate::routing::way::Legs;
+use crate::routing::wishes::Wishes;
+use crate::telemetry::emit;
+use crate::telemetry::event::TargetLeftAlone;
+use http::Response;
+use smartflow_snapshot::Timeouts;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Runs a call, whose body was read, to the head of its answer.
+///
+/// # Errors
+/// [`Fault`], already counted and billed.
+pub async fn run(
+    mut exchange: Box<Exchange>,
+    asked: &Asked,
+    legs: &Legs,
+    wishes: Option<&Wishes>,
+) -> Result<Response<Body>, Fault> {
+    exchange.enter(&legs.chain);
+    asked.note(&mut exchange);
+    let (mut plan, mut step) = match begin(&exchange, asked, legs, wishes) {
+        Ok(begun) => begun,
+        Err(fault) => return Err(failed(exchange, fault, None)),
+    };
+    let mut last = None;
+    loop {
+        let target = step.target;
+        if !step.wait.is_zero() {
+            tokio::time::sleep(step.wait).await;
+        }
+        let Some(route) = legs.route(target) else {
+            let why = format!("chain {} has no route to its target {target}", legs.chain.name);
+            return Err(failed(exchange, Fault::Internal { why }, None));
+        };
+        let left = plan.left(exchange.worker().shared.clock.now().mono);
+        let lost = match attempt(exchange, asked, route, step.permit, left).await {
+            Ok(response) => return Ok(response),
+            Err(Failed::Before(exchange, fault)) => {
+                // No room for another attempt: the fault of the one before is what the caller is told (L22).
+                let fault = last.unwrap_or(fault);
+                return Err(failed(exchange, fault, Some(Bill::Nothing)));
+            }
+            Err(Failed::At(lost)) => lost,
+        };
+        let Lost { exchange: back, fault, served } = lost;
+        exchange = back;
+        match next(&mut exchange, legs, &mut plan, target, &fault, served) {
+            Some(found) => (step, last) = (found, Some(fault)),
+            None => return Err(failed(exchange, fault, served)),
+        }
+    }
+}
+
+/// The plan and its first step.
+fn begin(
+    exchange: &Exchange,
+    asked: &Asked,
+    legs: &Legs,
+    wishes: Option<&Wishes>,
+) -> Result<(Plan, Step), Fault> {
+    let wished = |route: &Route| wishes.is_none_or(|w| w.allow(route));
+    let open = |route: &Route| wished(route) && route.restrictions.blocked.is_none();
+    if !legs.routes().any(|route| open(route)) {
+        // Where policies leave nobody, the first of them is told; where the wish does, nothing is there.
+        let first = legs.routes().find(|route| wished(route));
+        let first = first.ok_or_else(|| Fault::ModelNotFound { model: exchange.requested().to_owned() })?;
+        authorise(asked, first, exchange)?;
+    }
+    let now = exchange.worker().shared.clock.now().mono;
+    let mut plan = legs.plan(open, wishes, now, exchange.worker().random());
+    let step = plan.first(&legs.healths, now);
+    let step = step.map_err(|alone| Fault::NoHealthyTarget { retry_after: alone.retry_after })?;
+    Ok((plan, step))
+}
+
+/// Why an attempt gave no answer.
+enum Failed {
+    /// Nothing was sent.
+    Before(Box<Exchange>, Fault),
+    /// The target failed, or we did.
+    At(Lost),
+}
+
+/// One attempt, from its reservation to the head of an answer that is sure.
+async fn attempt(
+    mut exchange: Box<Exchange>,
+    asked: &Asked,
+    route: &Rc<Route>,
+    permit: Permit,
+    left: Duration,
+) -> Result<Response<Body>, Failed> {
+    let reserved = match authorise(asked, route, &exchange) {
+        Ok(()) => hold::reserve(&mut exchange, asked, route).await,
+        Err(fault) => Err(fault),
+    };
+    let reserved = match reserved {
+        Ok(reserved) => reserved,
+        Err(fault) => return Err(Failed::Before(exchange, fault)),
+    };
+    exchange.begin_leg(route.clone(), permit);
+    // The one place where a target's body is made: what must differ between targets is done here.
+    let body = asked.upstream_body(route, &reserved);
+    let own = &route.provider.timeouts;
+    let timeouts = Timeouts { total: own.total.min(left), ..*own };
+    let endpoint = exchange.endpoint();
+    match send(&mut exchange, route, endpoint, body, &timeouts).await {
+        Ok((answer, deadline)) => {
+            reply::answer(exchange, asked, route, reserved, answer, deadline).await.map_err(Failed::At)
+        }
+        Err(fault) => Err(Failed::At(Lost { exchange, fault, served: None })),
+    }
+}
+
+/// Takes note of how `target` failed, and asks the plan. Where there is a next step, the failed attempt is settled.
+fn next(
+    exchange: &mut Exchange,
+    legs: &Legs,
+    plan: &mut Plan,
+    target: usize,
+    fault: &Fault,
+    served: Option<Bill>,
+) -> Option<Step> {
+    let failure: Failure = failure(fault)?;
+    let worker = exchange.worker().clone();
+    let now = worker.shared.clock.now();
+    if !failure.class.is_of_target() {
+        exchange.served();
+    } else if exchange.target_failed(now.mono, &breaker(&legs.chain)) {
+        let (target, cooldown) = (&legs.chain.targets.get(target)?.target, legs.chain.cooldown);
+        let (provider, model) = (&target.provider.name, &*target.model.name);
+        emit(&worker.shared.metrics, TargetLeftAlone { provider, model, cooldown });
+    }
+    let step = plan.after(&legs.chain, &legs.healths, target, failure, now.mono, worker.random())?;
+    tell(exchange, fault);
+    let bill = served.unwrap_or_else(|| judge(exchange, fault).1);
+    let name = legs.chain.targets.get(target).map_or("", |t| &t.name);
+    exchange.end_leg(name, failure.class, bill, now);
+    Some(step)
+}

@@ -165,3 +165,19 @@ pub(crate) fn push_array<T>(
     }
     list.close();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Cursor, JsonFault, nearly};
+
+    #[test]
+    fn one_byte_off_is_nearly() {
+        assert!(nearly("cootent", "content"));
+        for other in ["content", "coötent", "contexts", "conten", "context_", "contnet", ""] {
+            assert!(!nearly(other, "content"), "{other}");
+        }
+        let mut cursor = Cursor::new(b"{} 7", 9).unwrap();
+        assert_eq!(cursor.skip_unknown("contexts", &["content"]), Ok(()));
+        assert!(matches!(cursor.skip_unknown("cootent", &["content"]), Err(JsonFault::Syntax { .. })));
+    }
+}

@@ -92,6 +92,12 @@ impl Client {
         Self { addr, token: token.to_owned(), headers: Vec::new(), idle: Arc::default() }
     }
 
+    /// A caller that speaks Anthropic's format.
+    #[must_use]
+    pub fn anthropic(addr: SocketAddr, token: &str) -> Self {
+        Self::new(addr, "").with("x-api-key", token).with("anthropic-version", "2023-06-01")
+    }
+
     /// The same caller, sending one more header with each request.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -175,10 +181,21 @@ impl Client {
     /// # Errors
     /// Outer: there was no answer. Inner: the whole answer, when it is not a stream.
     pub async fn try_stream(&self, body: &Value) -> Result<Result<Stream, Box<Answer>>, String> {
+        self.try_stream_at("/v1/chat/completions", body).await
+    }
+
+    /// The same at another path.
+    ///
+    /// # Errors
+    /// As [`Self::try_stream`].
+    pub async fn try_stream_at(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<Result<Stream, Box<Answer>>, String> {
         let mut body = body.clone();
         body["stream"] = json!(true);
-        let (response, connection) =
-            self.start("POST", "/v1/chat/completions", Bytes::from(body.to_string())).await?;
+        let (response, connection) = self.start("POST", path, Bytes::from(body.to_string())).await?;
         let (head, body) = response.into_parts();
         let kind = head.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
         if kind.starts_with("text/event-stream") {
@@ -198,6 +215,12 @@ impl Client {
     pub async fn stream(&self, body: &Value) -> Result<Stream, Box<Answer>> {
         self.try_stream(body).await.unwrap_or_else(|e| panic!("stream: {e}"))
     }
+}
+
+/// A request for a message with one user message for `model`, in Anthropic's format.
+#[must_use]
+pub fn message(model: &str, text: &str) -> Value {
+    json!({"model": model, "max_tokens": 4096, "messages": [{"role": "user", "content": text}]})
 }
 
 /// A body with one user message for `model`.

@@ -5,14 +5,15 @@ use crate::vendor::{Call, Usage};
 /// One US dollar in nano-USD.
 pub const DOLLAR: i64 = 1_000_000_000;
 
-/// Dollars per million tokens of a model of [`crate::world::provider`]: input, cached input, output. A dollar per
-/// million tokens is 1,000 nano-USD a token.
-fn prices(model: &str) -> (i64, i64, i64) {
+/// Nano-USD a token, of a model of [`crate::world`]: input, input from the cache, input to the cache, output. A dollar
+/// per million tokens is 1,000 of them.
+fn prices(model: &str) -> (i64, i64, i64, i64) {
     match model {
-        "mock-dear" => (3_000, 3_000, 15_000),
+        "mock-dear" => (3_000, 3_000, 3_000, 15_000),
+        "mock-claude" => (3_000, 300, 3_750, 15_000),
         // 0.1 dollars.
-        "mock-embed" => (100, 100, 0),
-        _ => (1_000, 250, 4_000),
+        "mock-embed" => (100, 100, 100, 0),
+        _ => (1_000, 250, 1_000, 4_000),
     }
 }
 
@@ -23,9 +24,10 @@ fn tokens(count: u64) -> i64 {
 /// What a model name's tokens cost, nano-USD.
 #[must_use]
 pub fn cost(model: &str, usage: &Usage) -> i64 {
-    let (input, cached, output) = prices(model);
-    tokens(usage.prompt - usage.cached) * input
+    let (input, cached, written, output) = prices(model);
+    tokens(usage.prompt - usage.cached - usage.written) * input
         + tokens(usage.cached) * cached
+        + tokens(usage.written) * written
         + tokens(usage.completion) * output
 }
 
@@ -36,7 +38,8 @@ pub fn served(model: &str, call: &Call) -> i64 {
     if call.served == 0 && call.reported.is_none() {
         return 0;
     }
-    cost(model, &Usage { prompt: call.prompt, cached: call.cached, completion: call.served, reasoning: 0 })
+    let (prompt, cached, written) = (call.prompt, call.cached, call.written);
+    cost(model, &Usage { prompt, cached, written, completion: call.served, reasoning: 0 })
 }
 
 /// Nano-USD of a decimal number of dollars.

@@ -23,13 +23,13 @@ pub struct Told {
     pub text: String,
     /// Content deltas that were not empty.
     pub deltas: u64,
-    /// Last `finish_reason`.
+    /// Last `finish_reason` or `stop_reason`.
     pub finish: Option<String>,
-    /// The usage chunk.
+    /// The usage chunk, or what Anthropic's `message_delta` counts.
     pub usage: Option<Value>,
     /// An error event.
     pub error: Option<Value>,
-    /// `[DONE]` came.
+    /// `[DONE]` came, or Anthropic's `message_stop`.
     pub done: bool,
     /// An event was no JSON.
     pub garbled: bool,
@@ -51,7 +51,7 @@ impl Stream {
             if let Some(end) = self.buf.windows(2).position(|w| w == b"\n\n") {
                 let event: Vec<u8> = self.buf.drain(..end + 2).collect();
                 let event = String::from_utf8(event).map_err(|e| e.to_string())?;
-                if let Some(data) = event.trim_end().strip_prefix("data: ") {
+                if let Some(data) = event.lines().find_map(|line| line.strip_prefix("data: ")) {
                     return Ok(Some(data.to_owned()));
                 }
                 continue;
@@ -94,6 +94,9 @@ impl Told {
             self.garbled = true;
             return;
         };
+        if event["type"].is_string() && event["type"] != "error" {
+            return self.take_anthropic(&event);
+        }
         if event.get("error").is_some() {
             self.error = Some(event["error"].clone());
             return;
@@ -108,6 +111,23 @@ impl Told {
         }
         if let Some(finish) = choice["finish_reason"].as_str() {
             self.finish = Some(finish.to_owned());
+        }
+    }
+
+    fn take_anthropic(&mut self, event: &Value) {
+        match event["type"].as_str() {
+            Some("content_block_delta") => {
+                if let Some(text) = event["delta"]["text"].as_str().filter(|t| !t.is_empty()) {
+                    self.text.push_str(text);
+                    self.deltas += 1;
+                }
+            }
+            Some("message_delta") => {
+                self.finish = event["delta"]["stop_reason"].as_str().map(ToOwned::to_owned);
+                self.usage = Some(event["usage"].clone()).filter(Value::is_object);
+            }
+            Some("message_stop") => self.done = true,
+            _ => {}
         }
     }
 }

@@ -204,7 +204,10 @@ impl Reply {
         let hidden = reasoning * asked.n;
         let prompt = asked.seen.tokens;
         let cached = asked.script.cached.min(prompt);
-        Self { choices, usage: Usage { prompt, cached, completion: shown + hidden, reasoning: hidden } }
+        Self {
+            choices,
+            usage: Usage { prompt, cached, written: 0, completion: shown + hidden, reasoning: hidden },
+        }
     }
 }
 
@@ -252,7 +255,7 @@ fn tool_calls(asked: &Asked, call: usize, n: u64) -> Vec<Piece> {
 }
 
 /// A text in tokens of up to six characters.
-fn split(text: &str) -> impl Iterator<Item = String> + use<> {
+pub(super) fn split(text: &str) -> impl Iterator<Item = String> + use<> {
     let letters: Vec<char> = text.chars().collect();
     let pieces: Vec<String> = letters.chunks(6).map(|c| c.iter().collect()).collect();
     pieces.into_iter()

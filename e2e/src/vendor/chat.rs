@@ -14,7 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) async fn answer(wire: &mut Wire, body: &[u8], shared: &Shared, id: usize) -> Result<Next, Gone> {
     let asked = match Asked::read(body, &shared.config) {
         Ok(asked) => asked,
-        Err(reject) => return refuse(wire, shared, id, &reject).await.map(|()| Next::Keep),
+        Err(reject) => {
+            return refuse(wire, shared, id, reject.status, &reject.body()).await.map(|()| Next::Keep);
+        }
     };
     shared.journal.change(id, |call| {
         call.tag.clone_from(&asked.script.tag);
@@ -51,13 +53,13 @@ pub(super) async fn before_head(
     match fault {
         Some(Fault::Status { status, retry_after }) => {
             let headers: Vec<_> = retry_after.iter().map(|s| ("retry-after", s.to_string())).collect();
-            let reject = Reject::fault(*status, &shared.config.keys[0]);
-            respond(wire, *status, &headers, &reject.body()).await?;
+            let body = shared.config.speech.fault(*status, &shared.config.keys[0]);
+            respond(wire, shared, *status, &headers, &body).await?;
             shared.journal.end(id, End::Refused(*status));
             Ok(Some(Next::Keep))
         }
         Some(Fault::Redirect(to)) => {
-            respond(wire, 307, &[("location", to.clone())], &json!({})).await?;
+            respond(wire, shared, 307, &[("location", to.clone())], &json!({})).await?;
             shared.journal.end(id, End::Refused(307));
             Ok(Some(Next::Keep))
         }
@@ -129,7 +131,7 @@ impl Out<'_> {
         if self.fault == Some(Fault::Malformed) {
             body = format!("{:<length$}", &body[..body.floor_char_boundary(length / 2)]);
         }
-        let mut start = head(200, "application/json", &[]);
+        let mut start = head(self.shared, 200, "application/json", &[]);
         start.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
         self.send_head(wire, &start).await?;
         if matches!(
@@ -162,8 +164,12 @@ impl Out<'_> {
     }
 
     async fn streamed(self, wire: &mut Wire) -> Result<Next, Gone> {
-        let mut start =
-            head(200, "text/event-stream; charset=utf-8", &[("cache-control", "no-cache".into())]);
+        let mut start = head(
+            self.shared,
+            200,
+            "text/event-stream; charset=utf-8",
+            &[("cache-control", "no-cache".into())],
+        );
         start.push_str("transfer-encoding: chunked\r\n\r\n");
         self.send_head(wire, &start).await?;
         wire.pieces = self.asked.script.bytes;

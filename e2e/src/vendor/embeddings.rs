@@ -29,7 +29,9 @@ struct Asked {
 pub(super) async fn answer(wire: &mut Wire, body: &[u8], shared: &Shared, id: usize) -> Result<Next, Gone> {
     let asked = match read(body, &shared.config) {
         Ok(asked) => asked,
-        Err(reject) => return refuse(wire, shared, id, &reject).await.map(|()| Next::Keep),
+        Err(reject) => {
+            return refuse(wire, shared, id, reject.status, &reject.body()).await.map(|()| Next::Keep);
+        }
     };
     shared.journal.change(id, |call| {
         call.tag.clone_from(&asked.script.tag);
@@ -51,7 +53,7 @@ pub(super) async fn answer(wire: &mut Wire, body: &[u8], shared: &Shared, id: us
         .collect();
     let usage = json!({"prompt_tokens": asked.tokens, "total_tokens": asked.tokens});
     let body = json!({"object": "list", "data": data, "model": asked.model.name, "usage": usage});
-    respond(wire, 200, &[], &body).await?;
+    respond(wire, shared, 200, &[], &body).await?;
     shared
         .journal
         .change(id, |call| call.reported = Some(Usage { prompt: asked.tokens, ..Usage::default() }));

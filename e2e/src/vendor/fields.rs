@@ -29,19 +29,33 @@ impl<'de> Deserialize<'de> for Fields {
 }
 
 impl Fields {
+    /// The fields of a body; `None` when it is no JSON object.
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok()
+    }
+
+    /// A field that was given twice.
+    pub(super) fn twice(&self) -> Option<&str> {
+        let again = |at: usize, name: &str| self.0[..at].iter().any(|(n, _)| n == name);
+        self.0.iter().enumerate().find(|(at, (name, _))| again(*at, name)).map(|(_, (name, _))| &**name)
+    }
+
+    /// Names and values, `null` too.
+    pub(super) fn all(&self) -> &[(String, Value)] {
+        &self.0
+    }
+
     /// Reads a body; a field given twice is refused, because a gateway that splices must not leave two.
     pub(super) fn read(body: &[u8]) -> Result<Self, Reject> {
-        let fields: Self = serde_json::from_slice(body).map_err(|_| {
+        let fields = Self::parse(body).ok_or_else(|| {
             let message =
                 "We could not parse the JSON body of your request. The OpenAI API expects a JSON payload.";
             Reject::new(400, None, message)
         })?;
-        for (at, (name, _)) in fields.0.iter().enumerate() {
-            if fields.0[..at].iter().any(|(n, _)| n == name) {
-                return Err(Reject::param(name, "duplicate_field", format!("'{name}' was given twice.")));
-            }
+        match fields.twice() {
+            Some(name) => Err(Reject::param(name, "duplicate_field", format!("'{name}' was given twice."))),
+            None => Ok(fields),
         }
-        Ok(fields)
     }
 
     /// A field's value; `null` counts as absent.
@@ -109,7 +123,7 @@ pub(super) enum Type {
 }
 
 impl Type {
-    fn fits(self, value: &Value) -> bool {
+    pub(super) fn fits(self, value: &Value) -> bool {
         match self {
             Self::Array => value.is_array(),
             Self::Bool => value.is_boolean(),
@@ -122,7 +136,7 @@ impl Type {
         }
     }
 
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Self::Array => "an array",
             Self::Bool => "a boolean",

@@ -1,10 +1,11 @@
-//! A mock vendor that speaks OpenAI's wire format, refuses what OpenAI refuses, and counts for itself.
+//! A mock vendor that speaks OpenAI's wire format or Anthropic's, refuses what they refuse, and counts for itself.
 //!
 //! Replies are deterministic. A test steers them by words in the last user message, `[[tokens=40 delay_ms=5]]`
 //! (see [`script`]), or by a plan set on the handle. What it received and what it served is read from the handle or,
 //! by scripts in other languages, from `GET /__calls?tag=...` (no key needed).
 
 mod answer;
+mod anthropic;
 mod chat;
 mod embeddings;
 mod fault;
@@ -32,20 +33,60 @@ use tokio::sync::oneshot;
 /// Decides, for each request that passed the checks, which fault it meets.
 pub type Plan = Box<dyn Fn(&Call) -> Option<Fault> + Send>;
 
+/// Whose wire format a vendor speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speech {
+    /// OpenAI's: `Authorization: Bearer`, chat completions, embeddings, models.
+    #[default]
+    OpenAi,
+    /// Anthropic's: `x-api-key` and `anthropic-version`, messages, token counts, models.
+    Anthropic,
+}
+
+impl Speech {
+    /// The body of an error that it was told to answer with.
+    fn fault(self, status: u16, key: &str) -> serde_json::Value {
+        match self {
+            Self::OpenAi => reject::Reject::fault(status, key).body(),
+            Self::Anthropic => anthropic::Reject::fault(status, key).body(),
+        }
+    }
+}
+
 /// How a vendor is set up.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Keys it accepts as `Authorization: Bearer <key>`.
+    /// Whose format it speaks.
+    pub speech: Speech,
+    /// Keys it accepts.
     pub keys: Vec<String>,
     /// Models it offers.
     pub models: Vec<ModelSpec>,
-    /// Top-level fields that OpenAI does not know are ignored instead of refused, as many compatible vendors do.
+    /// Top-level fields that its vendor does not know are ignored instead of refused, as many compatible vendors do.
     pub lenient: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { keys: vec!["sk-vendor-canary-7f3a91c2".into()], models: models::defaults(), lenient: false }
+        Self {
+            speech: Speech::OpenAi,
+            keys: vec!["sk-vendor-canary-7f3a91c2".into()],
+            models: models::defaults(),
+            lenient: false,
+        }
+    }
+}
+
+impl Config {
+    /// A vendor that speaks Anthropic's format.
+    #[must_use]
+    pub fn anthropic() -> Self {
+        Self {
+            speech: Speech::Anthropic,
+            keys: vec!["sk-ant-vendor-canary-2b8d40e6".into()],
+            models: models::anthropic(),
+            lenient: false,
+        }
     }
 }
 

@@ -7,7 +7,8 @@ pub struct ModelSpec {
     pub name: String,
     /// Most output tokens of one answer; a larger wish is refused.
     pub max_output: u64,
-    /// It reasons unseen: `max_tokens` is refused, and scripts may ask for reasoning tokens.
+    /// OpenAI's mock: it reasons unseen, `max_tokens` is refused, and scripts may ask for reasoning tokens.
+    /// Anthropic's mock: it can be asked to think.
     pub reasoning: bool,
     /// It makes embeddings of this many dimensions instead of chat.
     pub dimensions: Option<usize>,
@@ -29,4 +30,9 @@ pub(super) fn defaults() -> Vec<ModelSpec> {
         ModelSpec::chat("mock-reason", 100_000, true),
         embedding,
     ]
+}
+
+/// Anthropic's mock: one that thinks, and a small one that does not.
+pub(super) fn anthropic() -> Vec<ModelSpec> {
+    vec![ModelSpec::chat("mock-claude", 64_000, true), ModelSpec::chat("mock-haiku", 8_192, false)]
 }

@@ -12,6 +12,8 @@ pub struct Usage {
     pub prompt: u64,
     /// Input tokens read from the vendor's cache.
     pub cached: u64,
+    /// Input tokens written to the vendor's cache.
+    pub written: u64,
     /// All output tokens, reasoning included.
     pub completion: u64,
     /// Output tokens that were not shown.
@@ -60,6 +62,12 @@ pub struct Call {
     pub prompt: u64,
     /// Part of the prompt billed as cached.
     pub cached: u64,
+    /// Part of the prompt billed as written to the cache.
+    pub written: u64,
+    /// Blocks of thinking that came back with good signatures.
+    pub thoughts: u64,
+    /// Marks of `cache_control`.
+    pub marks: u64,
     /// Output tokens written to the socket so far, reasoning included.
     pub served: u64,
     /// Usage that was written to the socket.
@@ -96,7 +104,7 @@ impl Call {
         json!({
             "id": self.id, "path": self.path, "tag": self.tag, "model": self.model, "stream": self.stream,
             "images_url": self.images.0, "images_base64": self.images.1, "prompt": self.prompt,
-            "served": self.served, "body_bytes": self.body.len(), "end": end, "ended_after_ms": after_ms,
+            "served": self.served, "thoughts": self.thoughts, "marks": self.marks, "body_bytes": self.body.len(), "end": end, "ended_after_ms": after_ms,
         })
     }
 }

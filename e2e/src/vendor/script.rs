@@ -8,7 +8,11 @@
 //! | `bytes=N` | the stream is written to the socket in pieces of N bytes | whole events |
 //! | `unicode=1` | text that is not ASCII | ASCII |
 //! | `tools=N` | calls N of the tools on offer, in turn | 0 |
+//! | `use=NAME:BASE64` | calls this tool, with the JSON input that the base64 says (Anthropic's mock) | |
 //! | `cached=N` `reasoning=N` | input tokens billed as cached, output tokens that are not shown | 0 |
+//! | `written=N` | input tokens billed as written to the cache (Anthropic's mock; it and `cached` need a `cache_control`) | 0 |
+//! | `thinking=N` `redacted=N` | tokens of thinking, blocks of hidden thinking, where the request has thinking on | 8, 0 |
+//! | `finish=word` | why it stopped (Anthropic's mock) | as it was |
 //! | `echo=images` | the text says how many images came, by URL and by base64 | |
 //! | `fault=...` | `status:N` `hang` `stall:N` `cut:N` `reset:N` `error:N` `malformed` `slowhead:MS` `nousage` | none |
 //! | `retry_after=N` | seconds, with `fault=status:N` | none |
@@ -36,8 +40,18 @@ pub struct Script {
     pub tools: u64,
     /// Input tokens billed as cached.
     pub cached: u64,
+    /// Input tokens billed as written to the cache.
+    pub written: u64,
     /// Hidden output tokens.
     pub reasoning: u64,
+    /// Tokens of thinking.
+    pub thinking: u64,
+    /// Blocks of hidden thinking.
+    pub redacted: u64,
+    /// A tool to call, and its input as JSON.
+    pub use_tool: Option<(String, String)>,
+    /// Why it stopped, in place of the true reason.
+    pub finish: Option<String>,
     /// The text tells the images.
     pub echo_images: bool,
     /// How it fails.
@@ -57,7 +71,12 @@ impl Default for Script {
             unicode: false,
             tools: 0,
             cached: 0,
+            written: 0,
             reasoning: 0,
+            thinking: 8,
+            redacted: 0,
+            use_tool: None,
+            finish: None,
             echo_images: false,
             fault: None,
             tag: None,
@@ -88,7 +107,12 @@ impl Script {
                 "unicode" => script.unicode = number()? > 0,
                 "tools" => script.tools = number()?,
                 "cached" => script.cached = number()?,
+                "written" => script.written = number()?,
                 "reasoning" => script.reasoning = number()?,
+                "thinking" => script.thinking = number()?,
+                "redacted" => script.redacted = number()?,
+                "use" => script.use_tool = Some(use_tool(value).ok_or_else(bad)?),
+                "finish" => script.finish = Some(value.to_owned()),
                 "echo" if value == "images" => script.echo_images = true,
                 "fault" => script.fault = Some(fault(value).ok_or_else(bad)?),
                 "retry_after" => retry_after = Some(number()?),
@@ -101,6 +125,13 @@ impl Script {
         }
         Ok(script)
     }
+}
+
+fn use_tool(text: &str) -> Option<(String, String)> {
+    use base64::Engine as _;
+    let (name, input) = text.split_once(':')?;
+    let input = base64::engine::general_purpose::STANDARD.decode(input).ok()?;
+    Some((name.to_owned(), String::from_utf8(input).ok()?))
 }
 
 fn fault(text: &str) -> Option<Fault> {

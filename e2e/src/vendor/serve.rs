@@ -3,7 +3,7 @@
 use super::record::{Call, End};
 use super::reject::Reject;
 use super::wire::{Gone, NoRequest, Request, Wire};
-use super::{Shared, chat, embeddings};
+use super::{Shared, Speech, anthropic, chat, embeddings};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,7 +48,8 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
                     body: bytes::Bytes::new(),
                 };
                 let id = shared.journal.add(open_call(&request));
-                let _ = refuse(&mut wire, &shared, id, &Reject::new(400, Some("bad_http"), why)).await;
+                let reject = Reject::new(400, Some("bad_http"), why);
+                let _ = refuse(&mut wire, &shared, id, reject.status, &reject.body()).await;
                 return;
             }
         }
@@ -68,13 +69,19 @@ async fn serve(wire: &mut Wire, request: Request, shared: &Shared) -> Result<Nex
         let calls = shared.journal.all();
         let brief: Vec<Value> =
             calls.iter().filter(|c| tag.is_none() || c.tag.as_deref() == tag).map(Call::brief).collect();
-        respond(wire, 200, &[], &json!(brief)).await?;
+        respond(wire, shared, 200, &[], &json!(brief)).await?;
         return Ok(Next::Keep);
     }
     let id = shared.journal.add(open_call(&request));
-    let done = match authorised(&request, shared) {
-        Err(reject) => refuse(wire, shared, id, &reject).await.map(|()| Next::Keep),
-        Ok(()) => route(wire, &request, shared, id).await,
+    let done = match shared.config.speech {
+        Speech::OpenAi => match authorised(&request, shared) {
+            Err(reject) => refuse(wire, shared, id, reject.status, &reject.body()).await.map(|()| Next::Keep),
+            Ok(()) => route(wire, &request, shared, id).await,
+        },
+        Speech::Anthropic => match anthropic::authorised(&request, shared) {
+            Err(reject) => refuse(wire, shared, id, reject.status, &reject.body()).await.map(|()| Next::Keep),
+            Ok(()) => anthropic::route(wire, &request, shared, id).await,
+        },
     };
     if done.is_err() {
         shared.journal.end(id, End::Left);
@@ -101,10 +108,10 @@ async fn route(wire: &mut Wire, request: &Request, shared: &Shared, id: usize) -
     };
     match checked {
         Ok(body) => {
-            respond(wire, 200, &[], &body).await?;
+            respond(wire, shared, 200, &[], &body).await?;
             shared.journal.end(id, End::Complete);
         }
-        Err(reject) => refuse(wire, shared, id, &reject).await?,
+        Err(reject) => refuse(wire, shared, id, reject.status, &reject.body()).await?,
     }
     Ok(Next::Keep)
 }
@@ -136,30 +143,41 @@ fn is_json(request: &Request) -> Result<(), Reject> {
 }
 
 /// Sends a refusal and notes it.
-pub(super) async fn refuse(wire: &mut Wire, shared: &Shared, id: usize, reject: &Reject) -> Result<(), Gone> {
-    respond(wire, reject.status, &[], &reject.body()).await?;
-    shared.journal.end(id, End::Refused(reject.status));
+pub(super) async fn refuse(
+    wire: &mut Wire,
+    shared: &Shared,
+    id: usize,
+    status: u16,
+    body: &Value,
+) -> Result<(), Gone> {
+    respond(wire, shared, status, &[], body).await?;
+    shared.journal.end(id, End::Refused(status));
     Ok(())
 }
 
 /// Sends a JSON answer with its length.
 pub(super) async fn respond(
     wire: &mut Wire,
+    shared: &Shared,
     status: u16,
     headers: &[(&str, String)],
     body: &Value,
 ) -> Result<(), Gone> {
     let body = body.to_string();
-    let mut answer = head(status, "application/json", headers);
+    let mut answer = head(shared, status, "application/json", headers);
     answer.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
     wire.send(answer.as_bytes()).await
 }
 
 /// Status line and headers, without the empty line.
-pub(super) fn head(status: u16, content_type: &str, headers: &[(&str, String)]) -> String {
+pub(super) fn head(shared: &Shared, status: u16, content_type: &str, headers: &[(&str, String)]) -> String {
+    let own = match shared.config.speech {
+        Speech::OpenAi => "openai-version: 2020-10-01\r\nx-request-id: req_mock",
+        Speech::Anthropic => "anthropic-organization-id: org_mock\r\nrequest-id: req_mock",
+    };
     let mut head = format!(
-        "HTTP/1.1 {status} Mock\r\ncontent-type: {content_type}\r\nopenai-version: 2020-10-01\r\n\
-         x-request-id: req_mock\r\nset-cookie: __cf_bm=vendor-cookie\r\n"
+        "HTTP/1.1 {status} Mock\r\ncontent-type: {content_type}\r\n{own}\r\n\
+         set-cookie: __cf_bm=vendor-cookie\r\n"
     );
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -181,6 +199,9 @@ fn open_call(request: &Request) -> Call {
         images: (0, 0),
         prompt: 0,
         cached: 0,
+        written: 0,
+        thoughts: 0,
+        marks: 0,
         served: 0,
         reported: None,
         end: End::Open,

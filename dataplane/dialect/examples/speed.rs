@@ -50,7 +50,13 @@ fn requests() {
         let text = Bytes::from(text);
         let scan = ChatRequest::scan(&text, &limits).unwrap();
         let cap = OutputCap { name: CapName::MaxTokens, tokens: 50 };
-        let edits = Edits { model: Some("other"), output_cap: Some(cap), stream: true, include_usage: true };
+        let edits = Edits {
+            model: Some("other"),
+            output_cap: Some(cap),
+            stream: true,
+            include_usage: true,
+            ..Edits::default()
+        };
         time(&format!("splice {name}, four edits"), 500, || {
             black_box(scan.splice(&text, &edits));
         });

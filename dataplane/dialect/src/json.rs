@@ -5,6 +5,7 @@
 //! equal to `serde_json` in what it accepts.
 
 mod cursor;
+mod cuts;
 mod number;
 mod object;
 mod patch;
@@ -15,6 +16,7 @@ mod text;
 mod write;
 
 pub(crate) use cursor::{Cursor, Kind};
+pub(crate) use cuts::Cuts;
 pub(crate) use object::{List, Object, nearly, push_array};
 pub(crate) use patch::Patch;
 pub(crate) use string::Str;

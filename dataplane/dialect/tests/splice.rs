@@ -21,8 +21,16 @@ fn nothing_to_change_copies_nothing() {
     );
     let scan = ChatRequest::scan(&body, &ScanLimits::default()).unwrap();
     let cap = OutputCap { name: CapName::MaxTokens, tokens: 5 };
-    let same = scan
-        .splice(&body, &Edits { model: Some("a"), output_cap: Some(cap), stream: true, include_usage: true });
+    let same = scan.splice(
+        &body,
+        &Edits {
+            model: Some("a"),
+            output_cap: Some(cap),
+            stream: true,
+            include_usage: true,
+            ..Edits::default()
+        },
+    );
     assert_eq!(same.as_ptr(), body.as_ptr());
     assert_eq!(scan.splice(&body, &Edits::default()).as_ptr(), body.as_ptr());
 }
@@ -139,7 +147,7 @@ proptest! {
         let body = write(&members, pretty);
 
         let cap = cap.map(|(old, tokens)| OutputCap { name: if old { CapName::MaxTokens } else { CapName::MaxCompletionTokens }, tokens });
-        let edits = Edits { model: new_model.as_deref(), output_cap: cap, stream, include_usage };
+        let edits = Edits { model: new_model.as_deref(), output_cap: cap, stream, include_usage, ..Edits::default() };
         let got: Value = serde_json::from_str(&splice(&body, &edits)).unwrap();
 
         let mut expected: Map<String, Value> = members.into_iter().collect();
@@ -159,5 +167,41 @@ proptest! {
             expected.insert(cap.name.as_str().into(), json!(cap.tokens));
         }
         prop_assert_eq!(got, Value::Object(expected));
+    }
+}
+
+#[test]
+fn thoughts_are_taken_out_wherever_they_stand() {
+    for (message, left) in [
+        (
+            r#"{"role":"assistant","content":"a","reasoning_content":"t"}"#,
+            r#"{"role":"assistant","content":"a"}"#,
+        ),
+        (r#"{"reasoning":"t" , "role":"assistant","content":"a"}"#, r#"{"role":"assistant","content":"a"}"#),
+        (
+            r#"{"role":"assistant","thinking_blocks":[{"type":"thinking","thinking":"t"}],"reasoning_content":"t","content":"a"}"#,
+            r#"{"role":"assistant","content":"a"}"#,
+        ),
+        (
+            r#"{"reasoning":null,"role":"assistant","reasoning_content":"t","content":"a"}"#,
+            r#"{"role":"assistant","content":"a"}"#,
+        ),
+        (
+            r#"{"role":"user","content":"\"reasoning_content\":1"}"#,
+            r#"{"role":"user","content":"\"reasoning_content\":1"}"#,
+        ),
+    ] {
+        let whole = |message: &str| {
+            Bytes::from(format!(
+                r#"{{"model":"m","reasoning":{{"effort":"low"}},"messages":[{{"role":"user","content":"hi"}},{message}]}}"#
+            ))
+        };
+        let body = whole(message);
+        let scan = ChatRequest::scan(&body, &ScanLimits::default()).unwrap();
+        assert_eq!(scan.has_thoughts(), message != left);
+        assert_eq!(scan.splice(&body, &Edits::default()), body);
+        let got = scan.splice(&body, &Edits { drop_thoughts: true, ..Edits::default() });
+        let expected: Value = serde_json::from_slice(&whole(left)).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&got).unwrap(), expected, "{message}");
     }
 }

@@ -195,6 +195,7 @@ impl Asked {
                     output_cap: cap.map(|tokens| OutputCap { name, tokens }),
                     stream,
                     include_usage: stream,
+                    ..Edits::default()
                 };
                 scan.splice(body, &edits)
             }

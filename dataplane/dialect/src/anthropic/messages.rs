@@ -1,7 +1,6 @@
 //! A Messages request, scanned once: what it asks for, and where the few things lie that may have to change.
 
 mod content;
-mod cuts;
 mod scan;
 mod splice;
 mod tools;

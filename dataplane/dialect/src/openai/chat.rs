@@ -60,6 +60,8 @@ pub struct ChatScan {
     pub reasoning_effort: Option<Text>,
     /// Greatest of `reasoning.max_tokens` and `thinking.budget_tokens`.
     pub thinking_budget: Option<u32>,
+    /// Members of messages that tell what a model thought, each with a comma.
+    pub(super) thoughts: Vec<Span>,
     /// `service_tier`.
     pub service_tier: Option<Text>,
     /// `response_format.type` is `json_schema`.
@@ -142,6 +144,13 @@ impl ChatScan {
     #[must_use]
     pub fn wants_usage(&self) -> bool {
         self.stream_options.value.is_some_and(|options| options.include_usage.value == Some(true))
+    }
+
+    /// True when messages tell what a model thought (`reasoning_content`, `thinking_blocks`): OpenAI refuses such
+    /// members, some vendors that are compatible with it want them back. See [`Edits::drop_thoughts`].
+    #[must_use]
+    pub fn has_thoughts(&self) -> bool {
+        !self.thoughts.is_empty()
     }
 
     /// The output cap that the caller set, per answer, in tokens.

@@ -15,6 +15,8 @@ pub struct Edits<'a> {
     pub stream: bool,
     /// Ask for the usage chunk.
     pub include_usage: bool,
+    /// Take out of the messages what a model thought: an answer of another vendor told it, and this one refuses it.
+    pub drop_thoughts: bool,
 }
 
 /// An output cap.
@@ -62,6 +64,9 @@ pub(super) fn chat(scan: &ChatScan, body: &Bytes, edits: &Edits<'_>) -> Bytes {
     }
     if edits.include_usage && !scan.wants_usage() {
         include_usage(&mut patch, scan);
+    }
+    if edits.drop_thoughts {
+        scan.thoughts.iter().for_each(|span| patch.replace(*span, |_| {}));
     }
     patch.apply(body)
 }

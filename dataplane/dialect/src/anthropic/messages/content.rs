@@ -3,10 +3,9 @@
 //! Whatever is written in a message may be in the prompt: strings count at their length, anything nested as it stands.
 //! Fields that are there twice count twice, so it does not matter which one the vendor believes.
 
-use super::cuts::Cuts;
 use super::scan::Scan;
 use crate::Feature;
-use crate::json::{Cursor, Kind, Span};
+use crate::json::{Cursor, Cuts, Kind, Span};
 use crate::openai::BadRequest;
 use crate::openai::field::{cache_control, wrong};
 

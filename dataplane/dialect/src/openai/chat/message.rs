@@ -5,7 +5,7 @@ use super::super::field::{cache_control, wrong};
 use super::media;
 use super::scan::Scan;
 use crate::Feature;
-use crate::json::{Cursor, Kind};
+use crate::json::{Cursor, Cuts, Kind, Span, Str};
 
 /// Reads `messages`.
 pub(super) fn messages(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
@@ -34,31 +34,45 @@ pub(super) fn messages(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), B
 fn message(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
     cursor.enter()?;
     let mut first = true;
+    let mut cuts = Cuts::default();
     while let Some(key) = cursor.key(&mut first)? {
-        let kind = cursor.peek()?;
-        if kind == Kind::String {
-            scan.bytes.text += cursor.string()?.len as u64;
-            continue;
+        member(scan, cursor, key)?;
+        let Span { start, .. } = key.text.span;
+        let whole = Span { start: start.saturating_sub(1), end: cursor.at() };
+        cuts.item(whole, is_thought(key.text.span.of(cursor.bytes())), &mut scan.thoughts);
+    }
+    Ok(())
+}
+
+/// Members in which gateways and resellers tell what a model thought, and in which callers send it back.
+fn is_thought(name: &[u8]) -> bool {
+    matches!(name, b"reasoning_content" | b"reasoning" | b"thinking_blocks")
+}
+
+fn member(scan: &mut Scan, cursor: &mut Cursor<'_>, key: Str) -> Result<(), BadRequest> {
+    let kind = cursor.peek()?;
+    if kind == Kind::String {
+        scan.bytes.text += cursor.string()?.len as u64;
+        return Ok(());
+    }
+    let name = key.text.get(cursor.bytes());
+    let at = |field: &str| format!("messages[{}].{field}", scan.counts.messages);
+    match name.as_ref() {
+        "content" if kind == Kind::Array => parts(scan, cursor)?,
+        "content" if kind != Kind::Null => {
+            return Err(wrong(at("content"), "a string or an array of objects", kind));
         }
-        let name = key.text.get(cursor.bytes());
-        let at = |field: &str| format!("messages[{}].{field}", scan.counts.messages);
-        match name.as_ref() {
-            "content" if kind == Kind::Array => parts(scan, cursor)?,
-            "content" if kind != Kind::Null => {
-                return Err(wrong(at("content"), "a string or an array of objects", kind));
-            }
-            "role" => return Err(wrong(at("role"), "a string", kind)),
-            "tool_calls" if kind != Kind::Array && kind != Kind::Null => {
-                return Err(wrong(at("tool_calls"), "an array", kind));
-            }
-            "cache_control" => cache_control(&mut scan.features, cursor)?,
-            "audio" if kind == Kind::Object => {
-                scan.counts.audio += 1;
-                scan.features.insert(Feature::AudioInput);
-                cursor.skip()?;
-            }
-            _ => scan.bytes.text += cursor.skip()?.len() as u64,
+        "role" => return Err(wrong(at("role"), "a string", kind)),
+        "tool_calls" if kind != Kind::Array && kind != Kind::Null => {
+            return Err(wrong(at("tool_calls"), "an array", kind));
         }
+        "cache_control" => cache_control(&mut scan.features, cursor)?,
+        "audio" if kind == Kind::Object => {
+            scan.counts.audio += 1;
+            scan.features.insert(Feature::AudioInput);
+            cursor.skip()?;
+        }
+        _ => scan.bytes.text += cursor.skip()?.len() as u64,
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ fn case_087_anthropic_always_gets_a_cap() {
     let mut completion = without.clone();
     completion["max_completion_tokens"] = json!(77);
     assert_eq!(case().request(completion)["max_tokens"], 77);
+    assert_eq!(case().refused(hi(json!({"max_completion_tokens": 77}))).0, "max_tokens");
     let capped = with(|facts| facts.output_cap = Some(50));
     assert_eq!(capped.request(without)["max_tokens"], 50);
     assert_eq!(capped.request(hi(json!({})))["max_tokens"], 50);
@@ -216,6 +217,23 @@ fn case_102_cache_marks_are_kept() {
     let mut expected =
         sent(json!([{"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": mark}]}]));
     expected["system"] = json!([{"type": "text", "text": "be brief", "cache_control": mark}]);
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn case_102_a_mark_on_a_message_is_one_on_its_last_part() {
+    let mark = json!({"type": "ephemeral", "ttl": "5m"});
+    let marked = |text: &str| json!({"type": "text", "text": text, "cache_control": mark});
+    let got = case().request(chat(json!([
+        {"role": "user", "content": [text("a"), text("b")], "cache_control": mark},
+        {"role": "assistant", "content": "c", "cache_control": mark},
+        {"role": "user", "content": "d"},
+    ])));
+    let expected = sent(json!([
+        {"role": "user", "content": [text("a"), marked("b")]},
+        {"role": "assistant", "content": [marked("c")]},
+        {"role": "user", "content": [text("d")]},
+    ]));
     assert_eq!(got, expected);
 }
 

@@ -1,10 +1,10 @@
-//! Items of a list that may be taken out, each with a comma of its own.
+//! Items of a list, or members of an object, that may be taken out, each with a comma of its own.
 
-use crate::json::Span;
+use super::Span;
 
 /// Walks over one list.
 #[derive(Default)]
-pub(super) struct Cuts {
+pub(crate) struct Cuts {
     /// An item that stays was seen.
     kept: bool,
     /// Where the items begin that are cut ahead of the first one that stays.
@@ -14,7 +14,7 @@ pub(super) struct Cuts {
 
 impl Cuts {
     /// The next item lies at `item`; what is to be taken out goes into `out`.
-    pub(super) fn item(&mut self, item: Span, cut: bool, out: &mut Vec<Span>) {
+    pub(crate) fn item(&mut self, item: Span, cut: bool, out: &mut Vec<Span>) {
         match (cut, self.kept) {
             (true, true) => out.push(Span { start: self.before, end: item.end }),
             (true, false) => {
@@ -29,7 +29,7 @@ impl Cuts {
     }
 
     /// True when no item stays; then nothing of the list is in `out`.
-    pub(super) fn all(&self) -> bool {
+    pub(crate) fn all(&self) -> bool {
         self.lead.is_some() && !self.kept
     }
 }

@@ -329,5 +329,11 @@ fn a_stream_that_we_shorten_ends_honestly() {
         "{text}"
     );
     assert!(text.ends_with("data: [DONE]\n\n"));
-    assert!(stream.done());
+    assert!(stream.done()); // Once, and not before it began.
+    let mut again = Vec::new();
+    stream.shorten(&Usage::default(), &mut again);
+    let memory = case().memory(streaming(json!({})));
+    let mut early = Stream::new(Dialect::Anthropic, Dialect::OpenAi, memory, 1 << 16);
+    early.shorten(&Usage::default(), &mut again);
+    assert!(again.is_empty() && !early.done());
 }

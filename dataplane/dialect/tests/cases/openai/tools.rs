@@ -79,6 +79,19 @@ fn case_021_parallel_results_are_one_turn() {
 }
 
 #[test]
+fn case_021_results_come_before_what_else_the_user_says() {
+    let got = case().request(chat(json!([
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "tool_calls": [call("c1", "f", "{}")]},
+        {"role": "user", "content": "by the way"},
+        {"role": "tool", "tool_call_id": "c1", "content": "one"},
+    ])));
+    let expected =
+        json!([{"type": "tool_result", "tool_use_id": "c1", "content": [text("one")]}, text("by the way")]);
+    assert_eq!(got["messages"][2]["content"], expected);
+}
+
+#[test]
 fn case_022_results_of_several_parts_and_failures() {
     let got = case().request(chat(json!([
         {"role": "user", "content": "hi"},
@@ -106,6 +119,7 @@ fn case_023_calls_and_results_that_stand_alone_are_refused() {
         (json!([user, result("c1")]), "belongs to no call"),
         (json!([user, calls, result("c1"), user]), "has no result"),
         (json!([user, calls, user]), "has no result"),
+        (json!([user, calls, {"role": "system", "content": "go on"}]), "has no result"),
         (json!([user, calls, result("c1"), result("c2"), result("c2")]), "two results"),
         (json!([user, calls, result("c1"), result("c3")]), "belongs to no call"),
     ] {

@@ -16,7 +16,7 @@ fn quick(caller: Dialect, target: Dialect, body: &Value) {
     let translated = request(caller, target, body.as_bytes(), &facts).unwrap();
     assert!(translated.body.len() > MANY);
     assert!(translated.dropped.len() <= 64);
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]

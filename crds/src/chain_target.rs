@@ -1,5 +1,6 @@
 //! One target of a chain.
 
+use crate::{TargetParams, TargetTimeouts};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,12 @@ pub struct ChainTarget {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub priority: i32,
+    /// Parameters that this target sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<TargetParams>,
+    /// Deadlines in place of the provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<TargetTimeouts>,
 }
 
 /// An LLMProvider.

@@ -9,6 +9,7 @@
 mod access;
 mod auth;
 mod budget;
+mod chain_params;
 mod chain_target;
 mod condition;
 mod definitions;
@@ -33,6 +34,7 @@ mod yaml;
 pub use access::{Access, FromNamespaces, LabelSelector, NamespaceAccess};
 pub use auth::{ApiKey, Auth, NoCredential, Passthrough};
 pub use budget::{Budget, Period, WhenShort};
+pub use chain_params::{TargetParams, TargetTimeouts};
 pub use chain_target::{ChainTarget, ProviderRef};
 pub use condition::{Condition, ConditionStatus};
 pub use definitions::{DefinitionError, all};

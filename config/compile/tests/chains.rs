@@ -258,6 +258,38 @@ fn values_that_mean_nothing_are_refused() {
 }
 
 #[test]
+fn what_a_target_says_of_itself() {
+    let mut spec = to(&["fast"], &[("p", "simulated-x"), ("p", "simulated-x")]);
+    spec["targets"][0]["params"] = json!({ "temperature": "0.2", "topP": "1", "maxOutputTokens": 50 });
+    spec["targets"][0]["timeouts"] = json!({ "firstByte": "3s" });
+    let mut offer = simulated(&["simulated-x"]);
+    offer["timeouts"] = json!({ "idle": "7s" });
+    let compiled = world([provider("a", "p", offer), chain("a", "c", spec)]);
+    let [first, second] = &*compiled.snapshot.chains[&name("a", "c")].targets else { panic!("two targets") };
+    let params = first.params.as_ref().unwrap();
+    let fields: Vec<(&str, &str)> = params.fields.iter().map(|(n, v)| (&**n, &**v)).collect();
+    assert_eq!(fields, [("temperature", "0.2"), ("top_p", "1")]);
+    assert_eq!((params.max_output, &second.params), (Some(50), &None));
+    let secs = |t: &smartflow_snapshot::Timeouts| (t.first_byte.as_secs(), t.idle.as_secs());
+    assert_eq!((secs(&first.timeouts), secs(&second.timeouts)), ((3, 7), (60, 7)));
+    for (field, empty) in [("params", json!({})), ("timeouts", json!({}))] {
+        assert_eq!(
+            refused(|s| s["targets"][0][field] = empty.clone())[0].1,
+            format!("spec.targets[0].{field}")
+        );
+    }
+    for (field, wrong) in [("temperature", "2.1"), ("topP", "1.5"), ("temperature", "00.1")] {
+        let path = format!("spec.targets[0].params.{field}");
+        assert_eq!(
+            refused(|s| s["targets"][0]["params"] = json!({ field: wrong })),
+            [(Reason::Invalid, path)]
+        );
+    }
+    let zero = refused(|s| s["targets"][1]["timeouts"] = json!({ "idle": "0s" }));
+    assert_eq!(zero, [(Reason::Invalid, "spec.targets[1].timeouts.idle".to_owned())]);
+}
+
+#[test]
 fn a_key_may_grant_a_chain_by_name_or_by_its_beginning() {
     let grants = |models: Value| {
         let compiled = world([

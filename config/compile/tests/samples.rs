@@ -104,7 +104,7 @@ fn every_sample_has_a_test_here() {
     let folders = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).filter(|p| p.is_dir());
     let mut names: Vec<_> = folders.map(|p| p.file_name().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort();
-    assert_eq!(names, ["broken", "openai", "quickstart", "team"]);
+    assert_eq!(names, ["broken", "failover", "openai", "quickstart", "team"]);
 }
 
 #[test]

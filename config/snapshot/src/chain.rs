@@ -1,6 +1,6 @@
 //! Chains: one name, several targets.
 
-use crate::{ObjectName, Target};
+use crate::{ObjectName, Target, Timeouts};
 use serde::Serialize;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -52,6 +52,20 @@ pub struct ChainTarget {
     pub weight: u32,
     /// Those with a lower number go first.
     pub priority: u32,
+    /// What it sets in requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub params: Option<Params>,
+    /// Its deadlines: its provider's, as far as the chain does not say otherwise.
+    pub timeouts: Timeouts,
+}
+
+/// Parameters that a target sets, whatever the caller wrote.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Params {
+    /// Top-level fields of the request, each with its JSON.
+    pub fields: Box<[(Box<str>, Box<str>)]>,
+    /// Most output tokens of one answer.
+    pub max_output: Option<u32>,
 }
 
 impl ChainTarget {

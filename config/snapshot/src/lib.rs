@@ -17,7 +17,7 @@ mod provider;
 mod secret;
 mod shards;
 
-pub use chain::{Chain, ChainTarget, FaultClass, Retry, Strategy};
+pub use chain::{Chain, ChainTarget, FaultClass, Params, Retry, Strategy};
 pub use hash::{ContentHash, TokenHash};
 pub use key::{Grant, Grants, Key, Owner};
 pub use limit::{Budget, Limits, Period, WhenShort};

@@ -5,7 +5,7 @@ use crate::budget::plan::Wish;
 use crate::edge::fault::Fault;
 use crate::exchange::Exchange;
 use crate::pipeline::Endpoint;
-use crate::routing::Route;
+use crate::routing::{Route, params};
 use bytes::Bytes;
 use smartflow_dialect::openai::{
     BadRequest, CapName, ChatRequest, ChatScan, Edits, EmbeddingsRequest, EmbeddingsScan, OutputCap,
@@ -117,7 +117,7 @@ impl Asked {
         match self {
             Self::Chat(_, scan) => Wish {
                 input_bound: input_bound(scan, route.model.image_tokens),
-                cap: scan.output_cap().map(u64::from),
+                cap: route.lowered(scan.output_cap()).or(scan.output_cap()).map(u64::from),
                 n: u64::from(scan.n),
                 thinking: u64::from(scan.thinking_budget.unwrap_or(0)),
                 stream: scan.streams(),
@@ -189,6 +189,7 @@ impl Asked {
             Self::Chat(body, scan) => {
                 let name = cap_name(scan, route.model.legacy_max_tokens);
                 let cap = reserved.cap().and_then(|tokens| u32::try_from(tokens).ok());
+                let cap = cap.or_else(|| route.lowered(scan.output_cap()));
                 let stream = scan.streams() || reserved.as_stream();
                 let edits = Edits {
                     model: Some(&route.model.upstream_name),
@@ -197,7 +198,11 @@ impl Asked {
                     include_usage: stream,
                     ..Edits::default()
                 };
-                scan.splice(body, &edits)
+                let body = scan.splice(body, &edits);
+                match &route.params {
+                    Some(params) => params::apply(params, body),
+                    None => body,
+                }
             }
         }
     }

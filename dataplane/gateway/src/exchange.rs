@@ -203,6 +203,7 @@ impl Exchange {
             self.settle(bill, now)
         };
         self.sent.set(false);
+        self.unanswered();
         let (Some(chained), Some(route)) = (&mut self.chained, &self.route) else { return };
         chained.permit = None;
         let metrics = &self.worker.shared.metrics;
@@ -217,6 +218,11 @@ impl Exchange {
             cost: billed.cost,
             estimated: billed.estimated,
         });
+    }
+
+    /// The head that was ready has not reached the caller, and will not.
+    pub fn unanswered(&mut self) {
+        self.answered = None;
     }
 
     /// Attempts that failed before the present one.

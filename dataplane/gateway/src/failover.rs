@@ -20,7 +20,7 @@ use crate::telemetry::event::TargetLeftAlone;
 use http::Response;
 use smartflow_snapshot::Timeouts;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs a call, whose body was read, to the head of its answer.
 ///
@@ -42,7 +42,9 @@ pub async fn run(
     loop {
         let target = step.target;
         if !step.wait.is_zero() {
+            let since = Instant::now();
             tokio::time::sleep(step.wait).await;
+            exchange.waited(since);
         }
         let Some(route) = legs.route(target) else {
             let why = format!("chain {} has no route to its target {target}", legs.chain.name);
@@ -62,7 +64,7 @@ pub async fn run(
         exchange = back;
         match next(&mut exchange, legs, &mut plan, target, &fault, served) {
             Some(found) => (step, last) = (found, Some(fault)),
-            None => return Err(failed(exchange, fault, served)),
+            None => return Err(Lost { exchange, fault, served }.finish()),
         }
     }
 }
@@ -116,7 +118,7 @@ async fn attempt(
     exchange.begin_leg(route.clone(), permit);
     // The one place where a target's body is made: what must differ between targets is done here.
     let body = asked.upstream_body(route, &reserved);
-    let own = &route.provider.timeouts;
+    let own = &route.timeouts;
     let timeouts = Timeouts { total: own.total.min(left), ..*own };
     let endpoint = exchange.endpoint();
     match send(&mut exchange, route, endpoint, body, &timeouts).await {

@@ -96,7 +96,7 @@ pub async fn run(
         let reserved = hold::reserve(&mut exchange, &asked, &route).await?;
         // 4 attempt
         let upstream_body = asked.upstream_body(&route, &reserved);
-        let timeouts = wishes.map_or(route.provider.timeouts, |w| w.within(&route.provider.timeouts));
+        let timeouts = wishes.map_or(route.timeouts, |w| w.within(&route.timeouts));
         let sent = send(&mut exchange, &route, endpoint, upstream_body, &timeouts).await?;
         Ok(Ran::Model(asked, route, reserved, sent))
     }
@@ -159,7 +159,8 @@ pub struct Lost {
 impl Lost {
     /// Gives up: the caller is told.
     #[must_use]
-    pub fn finish(self) -> Fault {
+    pub fn finish(mut self) -> Fault {
+        self.exchange.unanswered();
         failed(self.exchange, self.fault, self.served)
     }
 }

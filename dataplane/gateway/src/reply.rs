@@ -85,7 +85,7 @@ pub async fn answer(
         source: answer.body,
         scan: StreamScan::new(settings),
         deadline,
-        idle: route.provider.timeouts.idle,
+        idle: route.timeouts.idle,
         slices,
         tells_usage: asked.wants_usage(),
         tells_end: trailers,
@@ -214,7 +214,7 @@ async fn collect(
     route: &Route,
     deadline: &mut Deadline,
 ) -> Result<Bytes, Fault> {
-    let idle = route.provider.timeouts.idle;
+    let idle = route.timeouts.idle;
     let too_long = Fault::Garbled { why: "it is longer than --max-reply" };
     deadline.phase("idle", idle);
     let mut next = async |source: &mut Source| -> Result<Option<Bytes>, Unreachable> {

@@ -429,6 +429,31 @@ async fn a_caller_says_more_of_his_way_where_his_key_lets_him() {
 }
 
 #[tokio::test]
+async fn a_target_sets_its_own_parameters_and_deadlines() {
+    let mut own = target("second", "mock-small");
+    own["params"] = json!({"temperature": "0.2", "maxOutputTokens": 9});
+    let mut hasty = target("first", "mock-small");
+    hasty["timeouts"] = json!({"firstByte": "200ms"});
+    let bench = start(&json!({"targets": [hasty, own]}), &[]).await;
+    bench.first.set_fault(Some(Fault::Hang));
+    let mut body = ask("best", "[[tokens=50]]");
+    (body["temperature"], body["max_tokens"]) = (json!(1.5), json!(40));
+    for key in ["caller", "payer"] {
+        let began = Instant::now();
+        let answer = bench.client(key).chat(&body).await.expect_status(200);
+        assert!(began.elapsed() < Duration::from_millis(900), "the provider's own is a second");
+        assert_eq!(answer.json()["usage"]["completion_tokens"], 9);
+    }
+    let (first, second) = (bench.first.calls()[0].json(), bench.second.calls()[0].json());
+    assert_eq!((&first["temperature"], &first["max_tokens"]), (&json!(1.5), &json!(40)));
+    assert_eq!((&second["temperature"], &second["max_tokens"]), (&json!(0.2), &json!(9)));
+    // A caller who asks for less gets less.
+    body["max_tokens"] = json!(3);
+    let answer = bench.client("caller").chat(&body).await.expect_status(200);
+    assert_eq!(answer.json()["usage"]["completion_tokens"], 3);
+}
+
+#[tokio::test]
 async fn places_and_bounds_of_a_provider() {
     let (first, second) = (Vendor::start(Config::default()), Vendor::start(Config::default()));
     let world = World::new();

@@ -5,7 +5,7 @@ use crate::finding::{Finding, Reason};
 use crate::kind::chain::{ChainDraft, TargetDraft};
 use crate::object::Kind;
 use crate::report::Serving;
-use smartflow_snapshot::{Chain, ChainTarget, Model, ObjectName, Provider, Target};
+use smartflow_snapshot::{Chain, ChainTarget, Model, ObjectName, Provider, Target, Timeouts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -175,7 +175,21 @@ impl Compiler {
             let fix = "Move this target to a chain of its own.";
             return Err(Finding::reference(Reason::NotAllowed, &path, message, fix));
         }
+        if model.embedding && wanted.params.is_some() {
+            let message = "Embeddings have no such parameters.";
+            let path = path.replace(".model", ".params");
+            return Err(Finding::reference(Reason::NotAllowed, &path, message, "Remove params."));
+        }
+        let own = provider.timeouts;
+        let timeouts = Timeouts {
+            first_byte: wanted.first_byte.unwrap_or(own.first_byte),
+            idle: wanted.idle.unwrap_or(own.idle),
+            total: wanted.total.unwrap_or(own.total),
+            ..own
+        };
         Ok(ChainTarget {
+            params: wanted.params.clone(),
+            timeouts,
             name: wanted.name.clone(),
             target: Target { provider: provider.clone(), model: model.clone() },
             weight: wanted.weight,

@@ -5,7 +5,7 @@ use crate::finding::{Finding, Reason};
 use crate::value::duration;
 use serde_json::Value;
 use smartflow_crds as crds;
-use smartflow_snapshot::{FaultClass, ObjectName, Retry, Strategy};
+use smartflow_snapshot::{FaultClass, ObjectName, Params, Retry, Strategy};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -47,6 +47,10 @@ pub(crate) struct TargetDraft {
     pub(crate) model: Box<str>,
     pub(crate) weight: u32,
     pub(crate) priority: u32,
+    pub(crate) params: Option<Params>,
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) total: Option<Duration>,
 }
 
 /// The draft, or findings that say why there is none.
@@ -61,7 +65,7 @@ pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>
         exact: sorted(exact),
         prefixes: sorted(prefixes.into_iter().map(|p| p.trim_end_matches('*')).collect()),
         strategy: strategy(spec.strategy),
-        targets: spec.targets.iter().map(|t| target(name, t)).collect(),
+        targets: spec.targets.iter().enumerate().map(|(i, t)| target(name, i, t, findings)).collect(),
         fallback_on: classes(spec.fallback_on.as_deref()),
         retry: Retry {
             attempts: count(retry.attempts),
@@ -85,14 +89,37 @@ fn count(n: i32) -> u32 {
     u32::try_from(n).unwrap_or(0)
 }
 
-fn target(chain: &ObjectName, t: &crds::ChainTarget) -> TargetDraft {
+fn target(
+    chain: &ObjectName,
+    index: usize,
+    t: &crds::ChainTarget,
+    findings: &mut Vec<Finding>,
+) -> TargetDraft {
     let namespace = t.provider_ref.namespace.as_deref().map_or_else(|| chain.namespace.clone(), Into::into);
+    let timeouts = t.timeouts.clone().unwrap_or_default();
+    let mut read = |text: Option<String>, field: &str| {
+        text.map(|text| deadline(&text, &format!("spec.targets[{index}].timeouts.{field}"), findings))
+    };
     TargetDraft {
+        params: t.params.as_ref().map(params),
+        first_byte: read(timeouts.first_byte, "firstByte"),
+        idle: read(timeouts.idle, "idle"),
+        total: read(timeouts.total, "total"),
         name: t.name.as_str().into(),
         provider: ObjectName::new(namespace, t.provider_ref.name.as_str()),
         model: t.model.as_str().into(),
         weight: count(t.weight.unwrap_or(1)),
         priority: count(t.priority),
+    }
+}
+
+/// Both formats that we speak call these fields alike. The schema lets only JSON numbers through.
+fn params(p: &crds::TargetParams) -> Params {
+    let field = |name: &str, value: &Option<String>| value.as_deref().map(|v| (name.into(), v.into()));
+    let fields = [field("temperature", &p.temperature), field("top_p", &p.top_p)];
+    Params {
+        fields: fields.into_iter().flatten().collect(),
+        max_output: p.max_output_tokens.and_then(|n| u32::try_from(n).ok()),
     }
 }
 

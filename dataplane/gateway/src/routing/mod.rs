@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod failure;
 pub mod health;
+pub mod params;
 pub mod plan;
 pub mod restrict;
 pub mod route;

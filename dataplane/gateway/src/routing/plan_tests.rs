@@ -51,7 +51,8 @@ pub(crate) fn target(index: usize) -> ChainTarget {
         access: Namespaces::All,
     };
     let target = Target { provider: Arc::new(provider), model: Arc::new(model) };
-    ChainTarget { name: format!("t{index}").into(), target, weight: 1, priority: 0 }
+    let timeouts = target.provider.timeouts;
+    ChainTarget { name: format!("t{index}").into(), target, weight: 1, priority: 0, params: None, timeouts }
 }
 
 /// A chain whose caller's own faults lead nowhere else.

@@ -10,7 +10,7 @@ use crate::upstream::pool::Pool;
 use crate::worker::Worker;
 use http::HeaderValue;
 use jiff::Timestamp;
-use smartflow_snapshot::{Model, Provider, Target};
+use smartflow_snapshot::{ChainTarget, Model, Params, Provider, Target, Timeouts};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +21,10 @@ pub struct Route {
     pub provider: Arc<Provider>,
     /// Which of its models.
     pub model: Arc<Model>,
+    /// What a chain's target sets in requests.
+    pub params: Option<Params>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
     /// Connections to it.
     pub pool: Rc<Pool>,
     /// Policies that block or would.
@@ -69,9 +73,24 @@ impl Route {
             model_header: header(&model.upstream_name),
             reset_header: RefCell::default(),
             input_ratio: Cell::new(1024),
+            params: None,
+            timeouts: provider.timeouts,
             provider,
             model,
         }))
+    }
+
+    /// The same as a target of a chain, with what the chain says of it.
+    #[must_use]
+    pub fn of_target(self, target: &ChainTarget) -> Self {
+        Self { params: target.params.clone(), timeouts: target.timeouts, ..self }
+    }
+
+    /// The most output tokens of one answer, where that is less than what the caller `asked` for.
+    #[must_use]
+    pub fn lowered(&self, asked: Option<u32>) -> Option<u32> {
+        let most = self.params.as_ref().and_then(|p| p.max_output)?;
+        asked.is_none_or(|asked| asked > most).then_some(most)
     }
 
     /// `x-smartflow-budget-reset` for `reset`; written once per window.

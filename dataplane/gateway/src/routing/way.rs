@@ -69,7 +69,10 @@ impl Legs {
     ) -> Result<Self, Fault> {
         let namespace = &caller.key.name.namespace;
         let route = |t: &smartflow_snapshot::ChainTarget| match t.serves(&chain.name.namespace, namespace) {
-            true => Ok(Route::prepare(worker, live, caller, written, &t.target)?.map(Rc::new)),
+            true => {
+                let route = Route::prepare(worker, live, caller, written, &t.target)?;
+                Ok(route.map(|route| Rc::new(route.of_target(t))))
+            }
             false => Ok(None),
         };
         let wards = &worker.shared.wards;

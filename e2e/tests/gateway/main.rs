@@ -6,6 +6,7 @@ mod billing;
 mod budget_race;
 mod budget_room;
 mod canary;
+mod chaos;
 mod drain;
 mod errors;
 mod failover;

@@ -10,6 +10,9 @@ export const PATH = SDK_PATH;
 // Where the mock vendor tells what it saw; empty when the answers are simulated.
 export const VENDOR = SDK_VENDOR;
 export const [CHAT, EMBED, SPENT_KEY] = [SDK_CHAT, SDK_EMBED, SDK_SPENT_KEY];
+export const [BASE_URL, API_KEY] = [SDK_BASE_URL, SDK_API_KEY];
+// Whose format the vendor speaks: openai or anthropic.
+export const SPEAKS = process.env.SDK_SPEAKS ?? 'openai';
 
 const cases = [];
 
@@ -36,6 +39,11 @@ export const text = (chunks) => chunks.map((c) => c.choices[0]?.delta.content ??
 // The vendor's own account of the calls with this tag.
 export async function vendorCalls(tag) {
   return (await fetch(`${VENDOR}/__calls?tag=${tag}`)).json();
+}
+
+// The vendor's own account of the last call of any tag.
+export async function lastCall() {
+  return (await (await fetch(`${VENDOR}/__calls`)).json()).at(-1);
 }
 
 // Waits for a condition; fails with its last answer.

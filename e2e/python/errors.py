@@ -1,14 +1,9 @@
 """Errors as the Python SDK types them."""
 
-import os
-
 import httpx2
 import openai
 
-from harness import API_KEY, CHAT, PATH, VENDOR, case, client, raises, user, vendor_calls
-
-# A key whose budget is spent, and one without any model; both only behind the gateway.
-SPENT_KEY = os.environ.get("SDK_SPENT_KEY", "")
+from harness import API_KEY, CHAT, PATH, SPENT_KEY, VENDOR, case, client, raises, user, vendor_calls
 
 
 def ask(text="hi", **options):

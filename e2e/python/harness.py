@@ -7,6 +7,7 @@ import time
 import traceback
 import urllib.request
 
+import anthropic
 import openai
 
 BASE_URL = os.environ["SDK_BASE_URL"]
@@ -15,17 +16,21 @@ API_KEY = os.environ["SDK_API_KEY"]
 VENDOR = os.environ.get("SDK_VENDOR", "")
 # direct: no gateway between; gateway: to the mock vendor through it; simulated: no vendor.
 PATH = os.environ["SDK_PATH"]
+# Whose format the vendor speaks: openai or anthropic.
+SPEAKS = os.environ.get("SDK_SPEAKS", "openai")
+# A key whose budget is spent; only behind the gateway.
+SPENT_KEY = os.environ.get("SDK_SPENT_KEY", "")
 CHAT = os.environ["SDK_CHAT"]
 EMBED = os.environ["SDK_EMBED"]
 
 CASES = []
 
 
-def case(*paths):
-    """Registers a case for these paths; without any, for all."""
+def case(*paths, speaks=SPEAKS):
+    """Registers a case for these paths, and for vendors that speak this format; without any, for all."""
 
     def register(function):
-        if not paths or PATH in paths:
+        if (not paths or PATH in paths) and speaks == SPEAKS:
             CASES.append(function)
         return function
 
@@ -39,14 +44,34 @@ def client(**options):
     return openai.OpenAI(base_url=BASE_URL, timeout=20, **options)
 
 
+def claude(**options):
+    """An unmodified client of Anthropic's; retries are off unless a case asks for them."""
+    options.setdefault("max_retries", 0)
+    if "auth_token" not in options:
+        options.setdefault("api_key", API_KEY)
+    return anthropic.Anthropic(base_url=BASE_URL.removesuffix("/v1"), timeout=20, **options)
+
+
 def user(text):
     return [{"role": "user", "content": text}]
+
+
+def ask_claude(text="hi", **options):
+    """A call with Anthropic's SDK."""
+    caller = options.pop("client", None) or claude()
+    return caller.messages.create(**{"model": CHAT, "max_tokens": 4096, "messages": user(text)} | options)
 
 
 def vendor_calls(tag):
     """The vendor's own account of the calls with this tag."""
     with urllib.request.urlopen(f"{VENDOR}/__calls?tag={tag}", timeout=10) as answer:
         return json.load(answer)
+
+
+def last_call():
+    """The vendor's own account of the last call of any tag."""
+    with urllib.request.urlopen(f"{VENDOR}/__calls", timeout=10) as answer:
+        return json.load(answer)[-1]
 
 
 def until(what, seconds, probe):
@@ -60,12 +85,13 @@ def until(what, seconds, probe):
         time.sleep(0.01)
 
 
-def raises(kind, call):
+def raises(kind, call, exactly=True):
     """The error of this type that the call raises."""
+    loose = kind in (openai.APIError, anthropic.APIStatusError) or not exactly
     try:
         call()
     except kind as error:
-        assert type(error) is kind or kind is openai.APIError, f"{type(error)} is not exactly {kind}"
+        assert type(error) is kind or loose, f"{type(error)} is not exactly {kind}"
         return error
     raise AssertionError(f"no {kind.__name__} was raised")
 

@@ -1,15 +1,41 @@
 //! Runs the SDK scripts, with the tools that `e2e/tools.sh` installs.
 
+use crate::vendor::Speech;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// An official SDK.
+/// The language of an official SDK.
 #[derive(Clone, Copy, Debug)]
 pub enum Sdk {
-    /// `openai` for Python.
+    /// `openai` and `anthropic` for Python.
     Python,
-    /// `openai` for Node.
+    /// The same for Node.
     Node,
+}
+
+/// Which cases are run.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Script {
+    /// OpenAI's SDK, to a vendor that speaks OpenAI's format.
+    #[default]
+    OpenAi,
+    /// OpenAI's SDK, to a vendor that speaks Anthropic's.
+    Across,
+    /// Anthropic's SDK, to a vendor of either format.
+    Claude,
+}
+
+impl Script {
+    fn file(self, sdk: Sdk) -> &'static str {
+        match (sdk, self) {
+            (Sdk::Python, Self::OpenAi) => "python/cases.py",
+            (Sdk::Python, Self::Across) => "python/across_cases.py",
+            (Sdk::Python, Self::Claude) => "python/claude_cases.py",
+            (Sdk::Node, Self::OpenAi) => "node/cases.mjs",
+            (Sdk::Node, Self::Across) => "node/across.mjs",
+            (Sdk::Node, Self::Claude) => "node/claude.mjs",
+        }
+    }
 }
 
 /// What a script is told.
@@ -17,6 +43,10 @@ pub enum Sdk {
 pub struct Target {
     /// `direct`, `gateway` or `simulated`.
     pub path: &'static str,
+    /// Which cases.
+    pub script: Script,
+    /// Whose format the vendor speaks.
+    pub speaks: Speech,
     /// Base URL with `/v1`.
     pub base_url: String,
     /// Key that may use the models.
@@ -41,12 +71,17 @@ fn here() -> &'static Path {
 /// When the tools cannot be installed, or any case failed, with everything that was printed.
 pub fn run(sdk: Sdk, target: &Target) -> String {
     install();
-    let (program, script) = match sdk {
-        Sdk::Python => (here().join(".tools/venv/bin/python"), "python/cases.py"),
-        Sdk::Node => (PathBuf::from("node"), "node/cases.mjs"),
+    let program = match sdk {
+        Sdk::Python => here().join(".tools/venv/bin/python"),
+        Sdk::Node => PathBuf::from("node"),
+    };
+    let speaks = match target.speaks {
+        Speech::OpenAi => "openai",
+        Speech::Anthropic => "anthropic",
     };
     let done = Command::new(&program)
-        .arg(here().join(script))
+        .arg(here().join(target.script.file(sdk)))
+        .env("SDK_SPEAKS", speaks)
         .env("SDK_PATH", target.path)
         .env("SDK_BASE_URL", &target.base_url)
         .env("SDK_API_KEY", &target.api_key)
@@ -60,7 +95,7 @@ pub fn run(sdk: Sdk, target: &Target) -> String {
         .unwrap_or_else(|e| panic!("{} could not be started: {e}", program.display()));
     let printed =
         format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success(), "{sdk:?} against {}:\n{printed}", target.path);
+    assert!(done.status.success(), "{sdk:?} {:?} against {}:\n{printed}", target.script, target.path);
     assert!(printed.lines().filter(|l| l.starts_with("ok ")).count() >= 8, "too few cases ran:\n{printed}");
     printed
 }

@@ -112,6 +112,23 @@ pub fn provider(vendor: &Vendor) -> Vec<Value> {
     vec![secret("vendor", "token", vendor.key()), object("LLMProvider", "vendor", spec)]
 }
 
+/// Provider `claude` and its Secret, for a vendor that speaks Anthropic's format. Prices are those of [`crate::money`].
+#[must_use]
+pub fn anthropic_provider(vendor: &Vendor) -> Vec<Value> {
+    let dear = json!({"input": "3", "cachedInput": "0.3", "cacheWrite": "3.75", "output": "15"});
+    let cheap = json!({"input": "1", "cachedInput": "0.25", "output": "4"});
+    let chat = |name: &str, price: &Value, most: u32| json!({"name": name, "price": price, "contextWindow": 2_000_000, "maxOutput": most, "imageTokens": 765});
+    let spec = json!({
+        "provider": "anthropic-compatible",
+        "baseURL": vendor.base_url(),
+        "auth": {"apiKey": {"secretRef": {"name": "claude", "key": "token"}}},
+        "network": {"allowPrivate": true},
+        "timeouts": {"connect": "2s", "firstByte": "5s", "idle": "5s", "total": "60s"},
+        "models": [chat("mock-claude", &dear, 64_000), chat("mock-haiku", &cheap, 8_192)],
+    });
+    vec![secret("claude", "token", vendor.key()), object("LLMProvider", "claude", spec)]
+}
+
 /// A token that passes for a virtual key's, made of a name.
 #[must_use]
 pub fn token(name: &str) -> String {

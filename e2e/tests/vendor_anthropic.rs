@@ -139,9 +139,15 @@ async fn it_asks_for_a_key_a_version_and_json() {
     let (vendor, client) = start();
     let body = message("mock-claude", "hi");
     let kind = |a: &smartflow_e2e::client::Answer| a.json()["error"]["type"].as_str().unwrap().to_owned();
-    let bearer = Client::new(vendor.addr, vendor.key()).with("anthropic-version", "2023-06-01");
-    let wrong = bearer.post(PATH, &body).await.expect_status(401);
-    assert_eq!(kind(&wrong), "authentication_error");
+    let bearer = Client::new(vendor.addr, vendor.key()).with("anthropic-version", "2026-10-21");
+    bearer.post(PATH, &body).await.expect_status(200);
+    let mut warm = body.clone();
+    warm["temperature"] = json!(1);
+    client.post(PATH, &warm).await.expect_status(200);
+    let told = bearer.post(PATH, &warm).await.expect_status(400).json();
+    assert_eq!(told["error"]["message"], "temperature: Extra inputs are not permitted", "the newer version");
+    let both = bearer.with("x-api-key", vendor.key()).post(PATH, &body).await.expect_status(401);
+    assert_eq!(kind(&both), "authentication_error");
     let wrong = Client::anthropic(vendor.addr, "sk-ant-wrong").post(PATH, &body).await.expect_status(401);
     assert_eq!(kind(&wrong), "authentication_error");
     let old = Client::new(vendor.addr, "").with("x-api-key", vendor.key());

@@ -8,7 +8,7 @@ use smartflow_e2e::vendor::{Config, Vendor};
 use smartflow_e2e::world::{World, budget, key, object, token};
 
 /// Spends the budget of a key until it is refused.
-async fn exhaust(gateway: &Gateway, model: &str) {
+pub async fn exhaust(gateway: &Gateway, model: &str) {
     let client = gateway.client(&token("spent"));
     for _ in 0..200 {
         let answer = client.chat(&ask(model, "spend it [[tokens=200]]")).await;
@@ -35,6 +35,7 @@ async fn through_the_gateway(sdk: Sdk) {
         spent_key: token("spent"),
         chat: "mock-small".into(),
         embed: "mock-embed".into(),
+        ..Target::default()
     };
     let ran = tokio::task::spawn_blocking(move || run(sdk, &target)).await;
     ran.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));

@@ -5,15 +5,21 @@ use super::super::chat::{before_head, planned};
 use super::super::fault::Fault;
 use super::super::record::End;
 use super::super::serve::{Next, head, refuse, respond};
-use super::super::wire::{Gone, Wire};
+use super::super::wire::{Gone, Request, Wire};
+use super::newer;
 use super::reject::Reject;
 use super::reply::{Block, Reply, prompt};
 use super::request::Asked;
 use serde_json::{Value, json};
 
 /// Answers one request for a message.
-pub(super) async fn message(wire: &mut Wire, body: &[u8], shared: &Shared, id: usize) -> Result<Next, Gone> {
-    let asked = match Asked::read(body, &shared.config) {
+pub(super) async fn message(
+    wire: &mut Wire,
+    request: &Request,
+    shared: &Shared,
+    id: usize,
+) -> Result<Next, Gone> {
+    let asked = match Asked::read(&request.body, newer(request), &shared.config) {
         Ok(asked) => asked,
         Err(reject) => {
             return refuse(wire, shared, id, reject.status, &reject.body()).await.map(|()| Next::Keep);
@@ -31,8 +37,13 @@ pub(super) async fn message(wire: &mut Wire, body: &[u8], shared: &Shared, id: u
 }
 
 /// Answers one request for a count.
-pub(super) async fn count(wire: &mut Wire, body: &[u8], shared: &Shared, id: usize) -> Result<Next, Gone> {
-    match Asked::to_count(body, &shared.config) {
+pub(super) async fn count(
+    wire: &mut Wire,
+    request: &Request,
+    shared: &Shared,
+    id: usize,
+) -> Result<Next, Gone> {
+    match Asked::to_count(&request.body, &shared.config) {
         Ok(asked) => {
             note(shared, id, &asked);
             respond(wire, shared, 200, &[], &json!({"input_tokens": asked.seen.tokens})).await?;

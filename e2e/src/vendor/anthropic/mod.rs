@@ -17,8 +17,16 @@ use super::serve::{Next, refuse, respond};
 use super::wire::{Gone, Request, Wire};
 use serde_json::{Value, json};
 
-/// The version that it knows.
-const VERSION: &str = "2023-06-01";
+/// The versions that it knows.
+const VERSIONS: [&str; 2] = ["2023-06-01", NEWER];
+
+/// The version that newer SDKs send. What a model samples with cannot be chosen any more.
+const NEWER: &str = "2026-10-21";
+
+/// A request of the newer version.
+fn newer(request: &Request) -> bool {
+    header(request, "anthropic-version") == [NEWER]
+}
 
 /// Answers one request.
 pub(super) async fn route(
@@ -31,9 +39,9 @@ pub(super) async fn route(
     let checked = match (&*request.method, path) {
         ("POST", "/v1/messages" | "/v1/messages/count_tokens") => match asks_right(request) {
             Ok(()) if path.ends_with("tokens") => {
-                return answer::count(wire, &request.body, shared, id).await;
+                return answer::count(wire, request, shared, id).await;
             }
-            Ok(()) => return answer::message(wire, &request.body, shared, id).await,
+            Ok(()) => return answer::message(wire, request, shared, id).await,
             Err(reject) => Err(reject),
         },
         ("GET", "/v1/models") => versioned(request).map(|()| models(shared)),
@@ -56,21 +64,21 @@ fn header<'a>(request: &'a Request, name: &str) -> Vec<&'a str> {
     request.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect()
 }
 
-/// One good key in `x-api-key`, and none elsewhere.
+/// One good key, in `x-api-key` or as a bearer, and none beside it.
 pub(super) fn authorised(request: &Request, shared: &Shared) -> Result<(), Reject> {
-    match header(request, "x-api-key")[..] {
-        [] => Err(Reject::new(401, "x-api-key header is required")),
-        [one] if shared.config.keys.iter().any(|k| k == one) => match header(request, "authorization")[..] {
-            [] => Ok(()),
-            _ => Err(Reject::new(401, "Give x-api-key or authorization, not both (mock).")),
-        },
+    let good = |key: &str| shared.config.keys.iter().any(|k| k == key);
+    match (&header(request, "x-api-key")[..], &header(request, "authorization")[..]) {
+        ([], []) => Err(Reject::new(401, "x-api-key header is required")),
+        ([key], []) if good(key) => Ok(()),
+        ([], [bearer]) if bearer.strip_prefix("Bearer ").is_some_and(good) => Ok(()),
+        ([], [_]) => Err(Reject::new(401, "Invalid bearer token")),
         _ => Err(Reject::new(401, "invalid x-api-key")),
     }
 }
 
 fn versioned(request: &Request) -> Result<(), Reject> {
     match header(request, "anthropic-version")[..] {
-        [VERSION] => Ok(()),
+        [version] if VERSIONS.contains(&version) => Ok(()),
         [] => Err(Reject::new(400, "anthropic-version: header is required")),
         [other, ..] => {
             Err(Reject::new(400, format!("anthropic-version: \"{other}\" is not a valid version")))

@@ -56,9 +56,14 @@ const MESSAGE: &[(&str, Type)] = &[
 ];
 
 impl Asked {
-    /// Reads a request for a message.
-    pub(super) fn read(body: &[u8], config: &Config) -> Result<Self, Reject> {
+    /// Reads a request for a message, of the newer version or the older.
+    pub(super) fn read(body: &[u8], newer: bool, config: &Config) -> Result<Self, Reject> {
         let fields = fields(body, config, true)?;
+        if let Some(name) =
+            ["temperature", "top_p", "top_k"].into_iter().find(|n| newer && fields.get(n).is_some())
+        {
+            return Err(Reject::field(name, "Extra inputs are not permitted"));
+        }
         let model = model(&fields, config)?;
         let cap = cap(&fields, &model)?;
         let thinking = thought::read(&fields, cap, model.reasoning)?;

@@ -28,11 +28,11 @@ pub struct Auth {
 pub struct ApiKey {
     /// Where the key is.
     pub secret_ref: SecretRef,
-    /// Header that carries the key. Default: what the catalog says of the provider, else `authorization`.
+    /// Header that carries the key. Default: what the catalog says of the provider, else `authorization`; with `anthropic-compatible`, `x-api-key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"))]
     pub header: Option<String>,
-    /// What precedes the key in that header. Default: what the catalog says of the provider, else `Bearer ` (with the space).
+    /// What precedes the key in that header. Default: what the catalog says of the provider, else `Bearer ` (with the space); with `anthropic-compatible`, nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), regex(pattern = r"^[ -~]*$"))]
     pub prefix: Option<String>,

@@ -42,7 +42,7 @@ pub use endpoint::{Endpoint, Queue};
 pub use fallback_chain::{FallbackChain, FallbackChainSpec, FallbackChainStatus, FallbackOn, Strategy};
 pub use limits::Limits;
 pub use llm_provider::{LLMProvider, LLMProviderSpec, LLMProviderStatus};
-pub use model::{HiddenOutput, Model, ModelKind, OutputCap};
+pub use model::{HiddenOutput, Model, ModelKind, OutputCap, Thinking};
 pub use owner::Owner;
 pub use policy::{Enforcement, Policy, PolicySpec, PolicyStatus};
 pub use price::{LongContext, Price};

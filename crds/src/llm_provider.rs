@@ -42,8 +42,8 @@ use serde::{Deserialize, Serialize};
         .message("simulation is only for provider simulated: remove it, or set provider: simulated").reason(Reason::FieldValueForbidden).field_path(".simulation")
 )]
 pub struct LLMProviderSpec {
-    /// Name of the provider in the catalog (openai, groq, mistral, deepseek, together, fireworks, openrouter, xai, ollama, vllm), or
-    /// `openai-compatible` for anything else that speaks OpenAI's API, or `simulated` for made-up answers without an account.
+    /// Name of the provider in the catalog (openai, anthropic, groq, mistral, deepseek, together, fireworks, openrouter, xai, ollama, vllm), or
+    /// `openai-compatible` or `anthropic-compatible` for anything else that speaks one of those APIs, or `simulated` for made-up answers without an account.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub provider: String,
     /// Where the API is, such as `https://api.openai.com/v1`. Default: the catalog's; needed where it has none.

@@ -45,6 +45,14 @@ pub struct Model {
     /// What the provider calls the cap on output tokens. Default: what the catalog says, else `MaxCompletionTokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_cap: Option<OutputCap>,
+    /// How it is told to think when the request comes in another format: by a number of tokens, or by an effort. Default: what the
+    /// catalog says, else `Effort` where `hiddenOutput` is `Reasoning`, else not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
+    /// Whether it keeps to a JSON schema by itself (`output_config.format` of Anthropic's API); else it is made to by a forced tool.
+    /// Default: what the catalog says, else false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structured_output: Option<bool>,
 }
 
 /// What a model is for.
@@ -65,6 +73,15 @@ pub enum HiddenOutput {
     None,
     /// Reasoning tokens.
     Reasoning,
+}
+
+/// How a model is told to think.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// By a number of tokens.
+    Budget,
+    /// By an effort.
+    Effort,
 }
 
 /// What a provider calls the cap on output tokens.

@@ -23,6 +23,10 @@ pub struct Price {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^\d{1,9}(\.\d{1,6})?$"))]
     pub cache_write: Option<String>,
+    /// Input tokens that the provider writes to its prompt cache to be kept for an hour, US dollars per million. No default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^\d{1,9}(\.\d{1,6})?$"))]
+    pub cache_write_hour: Option<String>,
     /// Hidden reasoning tokens, US dollars per million. Default: `output`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^\d{1,9}(\.\d{1,6})?$"))]
@@ -35,6 +39,10 @@ pub struct Price {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^\d{1,9}(\.\d{1,6})?$"))]
     pub audio_output: Option<String>,
+    /// Each search of the web that the provider makes, US dollars per search. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^\d{1,9}(\.\d{1,6})?$"))]
+    pub web_search: Option<String>,
     /// Each call, US dollars per call, on top of its tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^\d{1,9}(\.\d{1,6})?$"))]

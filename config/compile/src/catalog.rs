@@ -26,6 +26,9 @@ pub struct Entry {
     /// Where its API is.
     #[serde(rename = "baseURL", default)]
     pub base_url: Option<String>,
+    /// What it speaks.
+    #[serde(default)]
+    pub protocol: EntryProtocol,
     /// How it wants calls to be authenticated.
     pub auth: EntryAuth,
     /// Environment variable in which people usually have its key.
@@ -37,6 +40,16 @@ pub struct Entry {
     /// Its models.
     #[serde(default)]
     pub models: Vec<Model>,
+}
+
+/// What a provider speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+pub enum EntryProtocol {
+    /// OpenAI's API.
+    #[default]
+    OpenAi,
+    /// Anthropic's API.
+    Anthropic,
 }
 
 /// How a provider wants calls to be authenticated.
@@ -55,7 +68,8 @@ pub enum EntryAuth {
     None {},
 }
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
+    include_str!("../../catalog/anthropic.yaml"),
     include_str!("../../catalog/deepseek.yaml"),
     include_str!("../../catalog/fireworks.yaml"),
     include_str!("../../catalog/groq.yaml"),

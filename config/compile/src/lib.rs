@@ -31,7 +31,7 @@ mod schema;
 mod value;
 mod yaml;
 
-pub use catalog::{Entry, EntryAuth, catalog};
+pub use catalog::{Entry, EntryAuth, EntryProtocol, catalog};
 pub use compiler::{Change, Compiled, Compiler, compile};
 pub use finding::{Condition, Finding, Position, Reason, Severity};
 pub use kind::secret::SecretValue;

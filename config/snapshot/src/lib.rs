@@ -27,7 +27,7 @@ pub use names::{Meaning, Names, Offered, Target};
 pub use overrides::{Override, Overrides};
 pub use policy::{Access, BudgetPer, Effect, Enforcement, Policy, PolicyBudget, PolicyLimits, Targets};
 pub use provider::{
-    Auth, Concurrency, Endpoint, Model, Namespaces, Protocol, Provider, Simulation, Timeouts,
+    Auth, Concurrency, Endpoint, Model, Namespaces, Protocol, Provider, Simulation, Thinking, Timeouts,
 };
 pub use secret::Secret;
 pub use shards::{Keyed, Shards};

@@ -24,12 +24,18 @@ pub struct Price {
     pub cached_input: Option<PicoUsd>,
     /// Per input token that was written to the vendor's cache; `input` when not given.
     pub cache_write: Option<PicoUsd>,
+    /// Per input token that was written to the vendor's cache to be kept for an hour; `cache_write` when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_hour: Option<PicoUsd>,
     /// Per reasoning token; `output` when not given.
     pub reasoning: Option<PicoUsd>,
     /// Per input token of audio.
     pub audio_input: Option<PicoUsd>,
     /// Per output token of audio.
     pub audio_output: Option<PicoUsd>,
+    /// Per search of the web that the vendor makes; nothing when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_search: Option<PicoUsd>,
     /// Per request, on top of tokens.
     pub request: Option<PicoUsd>,
     /// Prices of the whole request once its input exceeds a number of tokens.

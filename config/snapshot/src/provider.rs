@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Provider {
     /// The LLMProvider object.
     pub name: ObjectName,
-    /// Its entry in the catalog, for metrics and logs (`openai`, `groq`, `openai-compatible`, `simulated`).
+    /// Its entry in the catalog, for metrics and logs (`openai`, `groq`, `openai-compatible`, `anthropic-compatible`, `simulated`).
     pub catalog: Box<str>,
     /// What it speaks.
     pub protocol: Protocol,
@@ -84,6 +84,8 @@ impl Namespaces {
 pub enum Protocol {
     /// OpenAI's chat completions and embeddings.
     OpenAi,
+    /// Anthropic's messages.
+    Anthropic,
     /// Nobody: answers are made up in process.
     Simulated(Simulation),
 }
@@ -144,6 +146,21 @@ pub struct Model {
     pub embedding: bool,
     /// Its output cap is called `max_tokens` (else `max_completion_tokens`).
     pub legacy_max_tokens: bool,
+    /// How it is told to think when the request comes in another format; `None` = not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
+    /// It keeps to a JSON schema by itself; else it is made to by a forced tool.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub structured_output: bool,
+}
+
+/// How a model is told to think.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub enum Thinking {
+    /// By a number of tokens.
+    Budget,
+    /// By an effort.
+    Effort,
 }
 
 /// Deadlines of a call to a provider.

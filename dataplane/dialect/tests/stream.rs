@@ -236,9 +236,15 @@ fn events_have_a_limit() {
 }
 
 #[test]
-fn opaque_data_passes_and_is_counted() {
-    let seen = run([&b"data: ping\n\n"[..]], StreamSettings::default());
-    assert_eq!((seen.out.as_str(), seen.scan.content_bytes()), ("data: ping\n\n", 4));
+fn data_that_is_no_json_is_a_fault_and_is_counted() {
+    for size in [1, 7, 100] {
+        let stream = b"data: {\"choices\":[]}\n\ndata: ping\n\ndata: [DONE]\n\n";
+        let seen = run(stream.chunks(size), StreamSettings::default());
+        assert_eq!(seen.end, Err(StreamFault::NotJson), "{size}");
+        assert_eq!((seen.out.as_str(), seen.scan.content_bytes()), ("data: {\"choices\":[]}\n\n", 4));
+    }
+    let empty = run([&b"data:\n\ndata: [DONE]\n\n"[..]], StreamSettings::default());
+    assert_eq!((empty.out.as_str(), empty.end), ("data:\n\ndata: [DONE]\n\n", Ok(StreamEnd::Done)));
 }
 
 #[test]

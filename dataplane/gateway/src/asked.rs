@@ -2,16 +2,18 @@
 
 use crate::budget::hold::Reserved;
 use crate::budget::plan::Wish;
+use crate::budget::price::Extras;
 use crate::edge::fault::Fault;
 use crate::exchange::Exchange;
 use crate::pipeline::Endpoint;
 use crate::routing::{Route, params};
 use bytes::Bytes;
+use smartflow_dialect::anthropic::{self, CountTokensRequest, MessagesRequest, MessagesScan};
 use smartflow_dialect::openai::{
     BadRequest, CapName, ChatRequest, ChatScan, Edits, EmbeddingsRequest, EmbeddingsScan, OutputCap,
     ScanLimits, embeddings_estimate, embeddings_input_bound, input_bound, input_estimate,
 };
-use smartflow_dialect::{Feature, Text};
+use smartflow_dialect::{Dialect, Feature, Features, Text};
 use std::borrow::Cow;
 
 /// Longest `user` and `metadata` that the usage line carries.
@@ -23,6 +25,10 @@ pub enum Asked {
     Chat(Bytes, Box<ChatScan>),
     /// Embeddings.
     Embeddings(Bytes, Box<EmbeddingsScan>),
+    /// A message of Anthropic's API.
+    Messages(Bytes, Box<MessagesScan>),
+    /// How many tokens such a message would take.
+    Count(Bytes, Box<MessagesScan>),
 }
 
 impl From<BadRequest> for Fault {
@@ -41,16 +47,17 @@ impl Asked {
         match endpoint {
             Endpoint::Chat => {
                 let scan = Box::new(ChatRequest::scan(&body, &limits)?);
-                if scan.asks(Feature::OtherModels) {
-                    // They would be answered by models that this key was perhaps not granted.
-                    return Err(Fault::Bad {
-                        code: "invalid_value",
-                        param: Some(Feature::OtherModels.param().to_owned()),
-                        message: "A list of alternative models is not accepted here: name one model."
-                            .to_owned(),
-                    });
-                }
+                one_model(scan.features, Feature::OtherModels.param())?;
                 Ok(Self::Chat(body, scan))
+            }
+            Endpoint::Messages => {
+                let scan = Box::new(MessagesRequest::scan(&body, &limits)?);
+                one_model(scan.features, MessagesScan::param(Feature::OtherModels))?;
+                Ok(Self::Messages(body, scan))
+            }
+            Endpoint::CountTokens => {
+                let scan = Box::new(CountTokensRequest::scan(&body, &limits)?);
+                Ok(Self::Count(body, scan))
             }
             Endpoint::Embeddings => {
                 let scan = Box::new(EmbeddingsRequest::scan(&body, &limits)?);
@@ -65,7 +72,40 @@ impl Asked {
         match self {
             Self::Chat(body, scan) => scan.model.get(body),
             Self::Embeddings(body, scan) => scan.model.get(body),
+            Self::Messages(body, scan) | Self::Count(body, scan) => scan.model.get(body),
         }
+    }
+
+    /// The format that it is in.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Chat(..) | Self::Embeddings(..) => Dialect::OpenAi,
+            Self::Messages(..) | Self::Count(..) => Dialect::Anthropic,
+        }
+    }
+
+    /// Its answer may come as a stream.
+    #[must_use]
+    pub fn may_stream(&self) -> bool {
+        matches!(self, Self::Chat(..) | Self::Messages(..))
+    }
+
+    /// How many tokens it would take, about, where only that is asked, and of a target that cannot be asked.
+    #[must_use]
+    pub fn counted_here(&self, route: &Route) -> Option<u64> {
+        match self {
+            Self::Count(_, scan) if route.dialect() != Dialect::Anthropic => {
+                Some(anthropic::input_estimate(scan, route.model.image_tokens))
+            }
+            _ => None,
+        }
+    }
+
+    /// Nobody bills it.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        matches!(self, Self::Count(..))
     }
 
     /// It is for an embedding model.
@@ -77,7 +117,17 @@ impl Asked {
     /// The caller reads a stream.
     #[must_use]
     pub fn streams(&self) -> bool {
-        matches!(self, Self::Chat(_, scan) if scan.streams())
+        match self {
+            Self::Chat(_, scan) => scan.streams(),
+            Self::Messages(_, scan) => scan.streams(),
+            Self::Embeddings(..) | Self::Count(..) => false,
+        }
+    }
+
+    /// Answers asked for.
+    #[must_use]
+    pub fn choices(&self) -> u32 {
+        if let Self::Chat(_, scan) = self { scan.n } else { 1 }
     }
 
     /// The caller wants the usage chunk.
@@ -99,6 +149,11 @@ impl Asked {
                 exchange.metadata = raw.and_then(|r| std::str::from_utf8(r).ok()).map(Into::into);
             }
             Self::Embeddings(body, scan) => exchange.user = text(scan.user, body),
+            Self::Messages(body, scan) | Self::Count(body, scan) => {
+                exchange.user = text(scan.user, body);
+                let raw = scan.metadata.filter(|s| s.len() <= LONGEST_TAG).map(|s| s.of(body));
+                exchange.metadata = raw.and_then(|r| std::str::from_utf8(r).ok()).map(Into::into);
+            }
         }
     }
 
@@ -108,6 +163,8 @@ impl Asked {
         match self {
             Self::Chat(_, scan) => input_estimate(scan, route.model.image_tokens),
             Self::Embeddings(_, scan) => embeddings_estimate(scan),
+            Self::Messages(_, scan) => anthropic::input_estimate(scan, route.model.image_tokens),
+            Self::Count(..) => 0,
         }
     }
 
@@ -124,15 +181,17 @@ impl Asked {
                 embeds: false,
                 streamable: true,
             },
-            Self::Embeddings(_, scan) => Wish {
-                input_bound: embeddings_input_bound(scan),
-                cap: None,
+            Self::Embeddings(_, scan) => Wish::input_only(embeddings_input_bound(scan)),
+            Self::Messages(_, scan) => Wish {
+                input_bound: anthropic::input_bound(scan, route.model.image_tokens),
+                cap: route.lowered(scan.output_cap()).or(scan.output_cap()).map(u64::from),
                 n: 1,
-                thinking: 0,
-                stream: false,
-                embeds: true,
-                streamable: false,
+                thinking: u64::from(scan.thinking_budget.unwrap_or(0)),
+                stream: scan.streams(),
+                embeds: false,
+                streamable: true,
             },
+            Self::Count(..) => Wish::input_only(0),
         }
     }
 
@@ -145,40 +204,39 @@ impl Asked {
                 Some((body, b.text + b.tools + b.schema + b.prediction + b.other))
             }
             Self::Embeddings(body, scan) => Some((body, scan.text_bytes)),
-            Self::Chat(..) => None,
+            Self::Chat(..) | Self::Messages(..) | Self::Count(..) => None,
         }
     }
 
-    /// Refuses what has no price (L16). Returns whether audio is involved.
+    /// Refuses what has no price (L16). Returns what is involved beside ordinary tokens.
     ///
     /// # Errors
     /// [`Fault::PriceUnknown`], naming the field to set.
-    pub fn priced(&self, route: &Route) -> Result<bool, Fault> {
-        let Self::Chat(_, scan) = self else { return Ok(false) };
+    pub fn priced(&self, route: &Route) -> Result<Extras, Fault> {
+        let (features, param): (Features, fn(Feature) -> &'static str) = match self {
+            Self::Chat(_, scan) => (scan.features, Feature::param),
+            Self::Messages(_, scan) => (scan.features, MessagesScan::param),
+            Self::Embeddings(..) | Self::Count(..) => return Ok(Extras::default()),
+        };
         let price = &route.model.price;
-        let mut audio = false;
-        for feature in scan.features.iter() {
-            let known = match feature {
-                Feature::AudioInput => price.audio_input.is_some(),
-                Feature::AudioOutput => price.audio_output.is_some(),
-                Feature::FlexTier => true,
-                _ => false,
+        for feature in features.iter() {
+            let (known, field) = match feature {
+                Feature::AudioInput => (price.audio_input.is_some(), "price.audioInput"),
+                Feature::AudioOutput => (price.audio_output.is_some(), "price.audioOutput"),
+                Feature::HourCache => (price.cache_write_hour.is_some(), "price.cacheWriteHour"),
+                Feature::FlexTier => (true, ""),
+                _ => return Err(unpriced(route, feature.name(), param(feature))),
             };
-            audio |= matches!(feature, Feature::AudioInput | Feature::AudioOutput);
             if !known {
-                let field = match feature {
-                    Feature::AudioInput => "price.audioInput",
-                    Feature::AudioOutput => "price.audioOutput",
-                    _ => return Err(unpriced(route, feature.name(), feature.param())),
-                };
                 return Err(no_price(route, feature.name(), field));
             }
         }
         // Audio is counted by the vendor alone: without a bound from the request it cannot be held in advance.
-        if scan.asks(Feature::AudioInput) {
-            return Err(unpriced(route, Feature::AudioInput.name(), Feature::AudioInput.param()));
+        if features.contains(Feature::AudioInput) {
+            return Err(unpriced(route, Feature::AudioInput.name(), param(Feature::AudioInput)));
         }
-        Ok(audio)
+        let hour = features.contains(Feature::HourCache);
+        Ok(Extras { audio: features.contains(Feature::AudioOutput), hour })
     }
 
     /// The body for the provider: the caller's bytes, but for what must change.
@@ -196,16 +254,47 @@ impl Asked {
                     output_cap: cap.map(|tokens| OutputCap { name, tokens }),
                     stream,
                     include_usage: stream,
-                    ..Edits::default()
+                    // Histories hold what other providers thought (64, 65); these two refuse it.
+                    drop_thoughts: &*route.provider.catalog == "openai",
                 };
-                let body = scan.splice(body, &edits);
-                match &route.params {
-                    Some(params) => params::apply(params, body),
-                    None => body,
-                }
+                with_params(route, scan.splice(body, &edits))
+            }
+            Self::Messages(body, scan) => {
+                let cap = reserved.cap().and_then(|tokens| u32::try_from(tokens).ok());
+                let edits = anthropic::Edits {
+                    model: Some(&route.model.upstream_name),
+                    max_tokens: cap.or_else(|| route.lowered(scan.output_cap())),
+                    stream: reserved.as_stream(),
+                    drop_unsigned: &*route.provider.catalog == "anthropic",
+                };
+                with_params(route, scan.splice(body, &edits))
+            }
+            Self::Count(body, scan) => {
+                let model = Some(&*route.model.upstream_name);
+                scan.splice(body, &anthropic::Edits { model, ..anthropic::Edits::default() })
             }
         }
     }
+}
+
+/// What a target of a chain sets; both formats call it alike.
+fn with_params(route: &Route, body: Bytes) -> Bytes {
+    match &route.params {
+        Some(params) => params::apply(params, body),
+        None => body,
+    }
+}
+
+/// Refuses a list of further models: they would answer in place of the one that this key was granted.
+fn one_model(features: Features, param: &str) -> Result<(), Fault> {
+    if !features.contains(Feature::OtherModels) {
+        return Ok(());
+    }
+    Err(Fault::Bad {
+        code: "invalid_value",
+        param: Some(param.to_owned()),
+        message: "A list of alternative models is not accepted here: name one model.".to_owned(),
+    })
 }
 
 /// The name that the output cap goes by. A model that knows `max_tokens` only would overlook the other name, and with it

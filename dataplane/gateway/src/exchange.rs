@@ -207,8 +207,9 @@ impl Exchange {
         let (Some(chained), Some(route)) = (&mut self.chained, &self.route) else { return };
         chained.permit = None;
         let metrics = &self.worker.shared.metrics;
-        route.metrics.spend(&billed.usage, billed.cost);
-        route.metrics.failed_attempt(metrics, class).inc();
+        let handles = route.metrics(metrics, self.endpoint);
+        handles.spend(&billed.usage, billed.cost);
+        handles.failed_attempt(metrics, class).inc();
         chained.legs.push(Leg {
             target: target.into(),
             provider: route.provider.clone(),
@@ -421,6 +422,10 @@ impl Exchange {
         metrics.overhead.observe(self.overhead(latency).as_secs_f64());
         let reached = self.route.as_ref().filter(|_| self.attempts > 0);
         let Some(route) = reached else {
+            if end.outcome == Outcome::Ok {
+                // Answered here: a count of tokens.
+                return;
+            }
             let code = end.code.as_deref().unwrap_or(end.outcome.as_str()).to_owned();
             metrics.refused.get_or_create(&crate::telemetry::metrics::RefusalLabels { code }).inc();
             return;
@@ -428,7 +433,7 @@ impl Exchange {
         if matches!(end.bill, Bill::Reported(_)) {
             route.learn(self.estimated_input, usage.input);
         }
-        let target = &route.metrics;
+        let target = route.metrics(metrics, self.endpoint);
         if end.outcome == Outcome::Ok {
             target.ok.inc();
         } else {

@@ -7,7 +7,8 @@ use crate::budget::hold;
 use crate::edge::body::Body;
 use crate::edge::fault::Fault;
 use crate::exchange::{Bill, Exchange};
-use crate::pipeline::{Lost, authorise, failed, judge, send, tell};
+use crate::pipeline::{Lost, authorise, failed, judge, send, tell, translation};
+use crate::posed::Posed;
 use crate::reply;
 use crate::routing::Route;
 use crate::routing::failure::failure;
@@ -107,23 +108,27 @@ async fn attempt(
     permit: Permit,
     left: Duration,
 ) -> Result<Response<Body>, Failed> {
-    let reserved = match authorise(asked, route, &exchange) {
-        Ok(()) => hold::reserve(&mut exchange, asked, route).await,
-        Err(fault) => Err(fault),
+    let translation = authorise(asked, route, &exchange).and_then(|()| translation(asked, route, &exchange));
+    let posed = match translation {
+        Ok(translation) => Posed { caller: asked, translation },
+        Err(fault) => return Err(Failed::Before(exchange, fault)),
     };
-    let reserved = match reserved {
+    let reserved = match hold::reserve(&mut exchange, posed.form(), route).await {
         Ok(reserved) => reserved,
         Err(fault) => return Err(Failed::Before(exchange, fault)),
     };
     exchange.begin_leg(route.clone(), permit);
+    if let Some(tokens) = asked.counted_here(route) {
+        return Ok(reply::counted(exchange, tokens, route));
+    }
     // The one place where a target's body is made: what must differ between targets is done here.
-    let body = asked.upstream_body(route, &reserved);
+    let body = posed.form().upstream_body(route, &reserved);
     let own = &route.timeouts;
     let timeouts = Timeouts { total: own.total.min(left), ..*own };
     let endpoint = exchange.endpoint();
     match send(&mut exchange, route, endpoint, body, &timeouts).await {
         Ok((answer, deadline)) => {
-            reply::answer(exchange, asked, route, reserved, answer, deadline).await.map_err(Failed::At)
+            reply::answer(exchange, posed, route, reserved, answer, deadline).await.map_err(Failed::At)
         }
         Err(fault) => Err(Failed::At(Lost { exchange, fault, served: None })),
     }

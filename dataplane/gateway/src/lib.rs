@@ -19,6 +19,8 @@ pub mod identity;
 pub mod listing;
 pub mod live;
 pub mod pipeline;
+pub mod posed;
+pub mod reading;
 pub mod relay;
 pub mod reply;
 pub mod routing;

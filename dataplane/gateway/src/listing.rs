@@ -1,4 +1,4 @@
-//! `GET /v1/models`: what this key may name.
+//! `GET /v1/models`: what this key may name, in the caller's format.
 
 use crate::edge::body::Body;
 use crate::edge::fault::Fault;
@@ -7,7 +7,8 @@ use crate::edge::routes::Call;
 use crate::identity::{Caller, virtual_key};
 use crate::worker::Worker;
 use http::Response;
-use smartflow_dialect::openai::{ModelEntry, model_body, models_body};
+use smartflow_dialect::openai::ModelEntry;
+use smartflow_dialect::{Dialect, anthropic, openai};
 use smartflow_snapshot::Meaning;
 use std::rc::Rc;
 
@@ -23,7 +24,7 @@ fn caller(
 }
 
 fn entry<'a>(name: &'a str, meaning: &Meaning<'a>) -> ModelEntry<'a> {
-    // No time is known for a model; OpenAI's clients want a number.
+    // No time is known for a model; clients want one.
     ModelEntry { id: name, created: 0, owned_by: &meaning.owner().name }
 }
 
@@ -31,25 +32,34 @@ fn entry<'a>(name: &'a str, meaning: &Meaning<'a>) -> ModelEntry<'a> {
 ///
 /// # Errors
 /// [`Fault`] of the key.
-pub fn all(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
+pub fn all(call: &Call, worker: &Rc<Worker>, dialect: Dialect) -> Result<Response<Body>, Fault> {
     let (live, caller) = caller(call, worker)?;
     let key = &caller.key;
     let visible = live.snapshot.names.visible(&key.name.namespace);
     // `provider/model` names are valid but only noise in a list that has the short name.
     let mine = visible.iter().filter(|(name, _)| !name.contains('/') && key.models.allows(name));
-    let entries: Vec<_> = mine.map(|(name, meaning)| entry(name, meaning)).collect();
-    Ok(respond(200, models_body(entries)))
+    let entries = mine.map(|(name, meaning)| entry(name, meaning));
+    let body = match dialect {
+        Dialect::OpenAi => openai::models_body(entries),
+        Dialect::Anthropic => anthropic::models_body(entries),
+    };
+    Ok(respond(200, body))
 }
 
 /// One model.
 ///
 /// # Errors
 /// [`Fault::ModelNotFound`], also for a model that was not granted.
-pub fn one(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
+pub fn one(call: &Call, worker: &Rc<Worker>, dialect: Dialect) -> Result<Response<Body>, Fault> {
     let (live, caller) = caller(call, worker)?;
     let name = call.head.uri.path().strip_prefix("/v1/models/").unwrap_or_default();
     let granted = caller.key.models.allows(name);
     let meaning = live.snapshot.names.resolve(&caller.key.name.namespace, name).filter(|_| granted);
     let meaning = meaning.ok_or_else(|| Fault::ModelNotFound { model: name.to_owned() })?;
-    Ok(respond(200, model_body(entry(name, &meaning))))
+    let entry = entry(name, &meaning);
+    let body = match dialect {
+        Dialect::OpenAi => openai::model_body(entry),
+        Dialect::Anthropic => anthropic::model_body(entry),
+    };
+    Ok(respond(200, body))
 }

@@ -11,6 +11,7 @@ use crate::failover;
 use crate::identity::Caller;
 use crate::identity::virtual_key;
 use crate::live::Live;
+use crate::posed::{Posed, Translation};
 use crate::reply;
 use crate::routing::Route;
 use crate::routing::way::{Legs, Way};
@@ -18,12 +19,13 @@ use crate::routing::wishes::Wishes;
 use crate::telemetry::usage::Outcome;
 use crate::telemetry::{emit, event};
 use crate::upstream::Unreachable;
-use crate::upstream::attempt::{Answer, EMBEDDINGS, attempt};
+use crate::upstream::attempt::{Answer, CHAT, COUNT, EMBEDDINGS, attempt};
 use crate::upstream::deadline::Deadline;
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
+use smartflow_dialect::Dialect;
 use smartflow_snapshot::Timeouts;
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -36,6 +38,10 @@ pub enum Endpoint {
     Chat,
     /// `/v1/embeddings`
     Embeddings,
+    /// `/v1/messages`
+    Messages,
+    /// `/v1/messages/count_tokens`
+    CountTokens,
 }
 
 impl Endpoint {
@@ -45,15 +51,27 @@ impl Endpoint {
         match self {
             Self::Chat => "chat",
             Self::Embeddings => "embeddings",
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
         }
     }
 
-    /// Path below a provider's base URL.
+    /// What it goes to at a provider; the path there depends on what the provider speaks.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
-            Self::Chat => "/chat/completions",
+            Self::Chat | Self::Messages => CHAT,
             Self::Embeddings => EMBEDDINGS,
+            Self::CountTokens => COUNT,
+        }
+    }
+
+    /// The format of its callers.
+    #[must_use]
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Self::Chat | Self::Embeddings => Dialect::OpenAi,
+            Self::Messages | Self::CountTokens => Dialect::Anthropic,
         }
     }
 }
@@ -92,20 +110,27 @@ pub async fn run(
         exchange.route = Some(route.clone());
         authorise(&asked, &route, &exchange)?;
         asked.note(&mut exchange);
+        let translation = translation(&asked, &route, &exchange)?;
+        let form = translation.as_ref().map_or(&asked, |t| &t.asked);
         // 3 reserve
-        let reserved = hold::reserve(&mut exchange, &asked, &route).await?;
+        let reserved = hold::reserve(&mut exchange, form, &route).await?;
+        if let Some(tokens) = asked.counted_here(&route) {
+            return Ok(Ran::Counted(tokens, route));
+        }
         // 4 attempt
-        let upstream_body = asked.upstream_body(&route, &reserved);
+        let upstream_body = form.upstream_body(&route, &reserved);
         let timeouts = wishes.map_or(route.timeouts, |w| w.within(&route.timeouts));
         let sent = send(&mut exchange, &route, endpoint, upstream_body, &timeouts).await?;
-        Ok(Ran::Model(asked, route, reserved, sent))
+        Ok(Ran::Model(asked, translation, route, reserved, sent))
     }
     .await;
     // 5 answer
     match ran {
-        Ok(Ran::Model(asked, route, reserved, (answer, deadline))) => {
-            reply::answer(exchange, &asked, &route, reserved, answer, deadline).await.map_err(Lost::finish)
+        Ok(Ran::Model(asked, translation, route, reserved, (answer, deadline))) => {
+            let posed = Posed { caller: &asked, translation };
+            reply::answer(exchange, posed, &route, reserved, answer, deadline).await.map_err(Lost::finish)
         }
+        Ok(Ran::Counted(tokens, route)) => Ok(reply::counted(exchange, tokens, &route)),
         Ok(Ran::Chain(asked, legs, wishes)) => {
             Box::pin(failover::run(exchange, &asked, &legs, wishes.as_deref())).await
         }
@@ -119,8 +144,22 @@ pub async fn run(
     reason = "it stays where it is made; a box would cost every ordinary call"
 )]
 enum Ran {
-    Model(Asked, Rc<Route>, Reserved, (Answer, Deadline)),
+    Model(Asked, Option<Box<Translation>>, Rc<Route>, Reserved, (Answer, Deadline)),
+    Counted(u64, Rc<Route>),
     Chain(Asked, Rc<Legs>, Option<Box<Wishes>>),
+}
+
+/// `asked` in the target's format, where the target speaks another one than the caller.
+///
+/// # Errors
+/// [`Fault::Bad`] for what cannot be carried over.
+pub fn translation(
+    asked: &Asked,
+    route: &Route,
+    exchange: &Exchange,
+) -> Result<Option<Box<Translation>>, Fault> {
+    let now = || exchange.worker().shared.clock.now().wall / 1000;
+    Translation::of(asked, route, &exchange.call().head.headers, now)
 }
 
 /// Where the call goes: by its body, or by what it wishes.

@@ -6,6 +6,7 @@ use crate::budget::slices::{Next, POLL, Slices};
 use crate::edge::fault::Fault;
 use crate::exchange::{Bill, End, Exchange};
 use crate::pipeline::failed;
+use crate::reading::{Broken, Reading};
 use crate::reply::{settled, stream_error};
 use crate::telemetry::usage::Outcome;
 use crate::upstream::attempt::Source;
@@ -13,8 +14,7 @@ use crate::upstream::deadline::Deadline;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Frame;
-use smartflow_dialect::openai::{DONE, StreamEnd, StreamFault, StreamScan, final_chunk, usage_chunk};
-use smartflow_dialect::{FinishReason, Usage};
+use smartflow_dialect::{Dialect, Usage};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -33,7 +33,7 @@ const MOST_HELD: usize = 64;
 pub struct Relay {
     exchange: Option<Box<Exchange>>,
     source: Option<Source>,
-    scan: StreamScan,
+    scan: Reading,
     deadline: Deadline,
     idle: Duration,
     slices: Option<Slices>,
@@ -43,6 +43,8 @@ pub struct Relay {
     fault: Option<Fault>,
     /// The caller asked for the usage chunk.
     tells_usage: bool,
+    /// What the caller speaks.
+    dialect: Dialect,
     began: Instant,
     /// The caller takes trailers.
     tells_end: bool,
@@ -70,7 +72,7 @@ pub struct Parts {
     /// Its answer's body.
     pub source: Source,
     /// Scans it.
-    pub scan: StreamScan,
+    pub scan: Reading,
     /// Its deadlines.
     pub deadline: Deadline,
     /// Longest silence.
@@ -93,6 +95,7 @@ impl Relay {
             parts;
         deadline.phase("idle", idle);
         Self {
+            dialect: exchange.endpoint().dialect(),
             exchange: Some(exchange),
             source: Some(source),
             scan,
@@ -129,7 +132,7 @@ impl Relay {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         if let Some(fault) = self.fault.take() {
-            return Poll::Ready(Some(Ok(Frame::data(fault.into_event()))));
+            return Poll::Ready(Some(Ok(Frame::data(fault.into_event(self.dialect)))));
         }
         Poll::Ready(self.end.take().map(|end| Ok(Frame::trailers(end))))
     }
@@ -233,13 +236,16 @@ impl Relay {
                 self.deadline.phase("end", GRACE);
             }
             Ok(()) => self.pay(),
-            Err(StreamFault::Upstream(error)) => {
-                self.fail(stream_error(self.exchange.as_deref(), &error));
-            }
-            Err(StreamFault::EventTooLarge { .. }) => {
-                self.fail(Fault::Garbled { why: "an event is too long" })
-            }
+            Err(broken) => self.broke(broken),
         }
+    }
+
+    fn broke(&mut self, broken: Broken) {
+        let fault = match broken {
+            Broken::Upstream(error) => stream_error(self.exchange.as_deref(), &error),
+            Broken::Garbled(why) => Fault::Garbled { why },
+        };
+        self.fail(fault);
     }
 
     fn ended(&mut self) {
@@ -248,18 +254,9 @@ impl Relay {
             return;
         }
         match self.scan.end(&mut self.out) {
-            Ok(StreamEnd::Done) => self.succeed(),
-            Ok(StreamEnd::Finished) => {
-                self.out.push(Bytes::from_static(DONE));
-                self.succeed();
-            }
-            Ok(StreamEnd::Cut) => self.fail(Fault::Garbled { why: "the stream was cut" }),
-            Err(StreamFault::Upstream(error)) => {
-                self.fail(stream_error(self.exchange.as_deref(), &error));
-            }
-            Err(StreamFault::EventTooLarge { .. }) => {
-                self.fail(Fault::Garbled { why: "an event is too long" })
-            }
+            Ok(true) => self.succeed(),
+            Ok(false) => self.fail(Fault::Garbled { why: "the stream was cut" }),
+            Err(broken) => self.broke(broken),
         }
     }
 
@@ -311,13 +308,7 @@ impl Relay {
     fn shorten(&mut self) {
         self.source = None;
         let usage = self.counted();
-        if let Some(head) = self.scan.head() {
-            self.out.push(final_chunk(head, self.scan.unfinished(), FinishReason::Length));
-            if self.tells_usage {
-                self.out.push(usage_chunk(head, &usage));
-            }
-        }
-        self.out.push(Bytes::from_static(DONE));
+        self.scan.shorten(&usage, self.tells_usage, &mut self.out);
         self.finish(Outcome::Shortened, Bill::Counted(usage));
     }
 
@@ -330,7 +321,7 @@ impl Relay {
         let counted = self.counted();
         let bill = |usage| self.exchange.as_ref().map_or(Bill::Counted(usage), |e| e.unreported(usage));
         match self.scan.usage() {
-            Some(usage) if self.scan.done() || self.scan.all_finished() => Bill::Reported(*usage),
+            Some(usage) if self.scan.done() || self.scan.finished() => Bill::Reported(*usage),
             // Some vendors report while they stream: that is no less than what came until then.
             Some(early) => bill(Usage { output: early.output.max(counted.output), ..*early }),
             None => bill(counted),
@@ -400,7 +391,7 @@ mod tests {
     use super::*;
     use crate::exchange_tests::Bench;
     use crate::upstream::play::play;
-    use smartflow_dialect::openai::StreamSettings;
+    use smartflow_dialect::openai::{StreamScan, StreamSettings};
     use smartflow_snapshot::Simulation;
 
     /// A stream of which nothing has come yet.
@@ -414,7 +405,7 @@ mod tests {
         Relay::new(Parts {
             exchange,
             source: answer.body,
-            scan: StreamScan::new(StreamSettings::default()),
+            scan: Reading::OpenAi(StreamScan::new(StreamSettings::default())),
             deadline,
             idle: timeouts.idle,
             slices: None,

@@ -1,12 +1,13 @@
 //! From a provider's answer to the caller's: whole, streamed, or put together from a stream.
 
-use crate::asked::Asked;
 use crate::budget::hold::Reserved;
 use crate::budget::slices::Slices;
 use crate::edge::body::Body;
 use crate::edge::fault::Fault;
 use crate::exchange::{Bill, End, Exchange};
 use crate::pipeline::Lost;
+use crate::posed::{Posed, Translation};
+use crate::reading::{Broken, Gathering, Reading};
 use crate::relay::{Ended, Parts, Relay};
 use crate::routing::Route;
 use crate::routing::failure::class_of;
@@ -18,11 +19,9 @@ use crate::upstream::deadline::Deadline;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use smartflow_dialect::Usage;
-use smartflow_dialect::openai::{
-    Assembler, ErrorClass, StreamScan, StreamSettings, UpstreamError, classify, error_body, scan_reply,
-    upstream_error,
-};
+use smartflow_dialect::openai::{ErrorClass, ReplyFacts, UpstreamError, scan_reply, upstream_error};
+use smartflow_dialect::translate::{self, Garbled, classify};
+use smartflow_dialect::{Dialect, Usage, anthropic};
 use smartflow_ledger::Now;
 use smartflow_ledger::money::UsdText;
 use smartflow_snapshot::Auth;
@@ -34,12 +33,16 @@ const MODEL: HeaderName = HeaderName::from_static("x-smartflow-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-smartflow-attempts");
 const FAILED: HeaderName = HeaderName::from_static("x-smartflow-failed-attempts");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-smartflow-overhead-us");
+const DROPPED: HeaderName = HeaderName::from_static("x-smartflow-dropped");
+/// A count of tokens that is ours, not the vendor's.
+const ESTIMATED: HeaderName = HeaderName::from_static("x-smartflow-estimated");
 const MAX_TOKENS: HeaderName = HeaderName::from_static("x-smartflow-max-tokens");
 const COST: HeaderName = HeaderName::from_static("x-smartflow-cost-usd");
 const REMAINING: HeaderName = HeaderName::from_static("x-smartflow-budget-remaining-usd");
 const RESET: HeaderName = HeaderName::from_static("x-smartflow-budget-reset");
 /// What a stream tells in trailers.
 const TOLD_AT_END: &str = "x-smartflow-cost-usd, x-smartflow-budget-remaining-usd, x-smartflow-budget-reset";
+const NOT_JSON: &str = "it is not JSON";
 /// Most bytes of an error answer that are read.
 const LONGEST_ERROR: usize = 64 * 1024;
 
@@ -49,7 +52,7 @@ const LONGEST_ERROR: usize = 64 * 1024;
 /// [`Lost`]: nothing has reached the caller, and nothing is settled.
 pub async fn answer(
     mut exchange: Box<Exchange>,
-    asked: &Asked,
+    posed: Posed<'_>,
     route: &Route,
     reserved: Reserved,
     answer: Answer,
@@ -62,20 +65,16 @@ pub async fn answer(
     let streams = kind.get(..17).is_some_and(|k| k.eq_ignore_ascii_case(b"text/event-stream"));
     route.pool.give_back(answer.headers);
     if !streams {
-        return whole(exchange, route, &reserved, answer.body, deadline).await;
+        return whole(exchange, &posed, route, &reserved, answer.body, deadline).await;
     }
+    let (asked, form) = (posed.caller, posed.form());
     let trailers = asked.streams() && takes_trailers(&exchange.call().head.headers);
-    let mut head = headers(&mut exchange, route, &reserved, Instant::now());
-    let Asked::Chat(_, scan) = asked else {
+    let mut head = headers(&mut exchange, &posed, route, &reserved, Instant::now());
+    if !form.may_stream() {
         return Err(lost(exchange, Fault::Garbled { why: "a stream came where none was asked for" }, None));
-    };
-    let settings = StreamSettings {
-        withhold_usage: asked.streams() && !asked.wants_usage(),
-        choices: scan.n,
-        ..StreamSettings::default()
-    };
+    }
     let slices = reserved.plan.filter(|p| p.sliced).map(|p| {
-        let full = p.cap.unwrap_or(u64::MAX).saturating_mul(u64::from(scan.n));
+        let full = p.cap.unwrap_or(u64::MAX).saturating_mul(u64::from(form.choices()));
         Slices::new(p.output, full, Instant::now())
     });
     let limit = exchange.worker().shared.settings.max_reply;
@@ -83,7 +82,7 @@ pub async fn answer(
     let parts = Parts {
         exchange,
         source: answer.body,
-        scan: StreamScan::new(settings),
+        scan: Reading::of(&posed),
         deadline,
         idle: route.timeouts.idle,
         slices,
@@ -93,7 +92,7 @@ pub async fn answer(
     };
     let mut relay = Relay::new(parts);
     if !asked.streams() {
-        return Box::pin(put_together(relay, limit, head)).await;
+        return Box::pin(put_together(relay, &posed, limit, head)).await;
     }
     if held && let Err(ended) = relay.begin().await {
         let Ended { exchange, how, bill } = *ended;
@@ -120,7 +119,13 @@ fn respond(headers: HeaderMap, body: Body) -> Response<Body> {
 }
 
 /// Headers that are known before the answer's end. The request's are gone from here on: their memory is used again.
-fn headers(exchange: &mut Exchange, route: &Route, reserved: &Reserved, now: Instant) -> HeaderMap {
+fn headers(
+    exchange: &mut Exchange,
+    posed: &Posed<'_>,
+    route: &Route,
+    reserved: &Reserved,
+    now: Instant,
+) -> HeaderMap {
     let mut headers = exchange.spent_headers();
     headers.insert(PROVIDER, route.provider_header.clone());
     headers.insert(MODEL, route.model_header.clone());
@@ -133,6 +138,9 @@ fn headers(exchange: &mut Exchange, route: &Route, reserved: &Reserved, now: Ins
         && let Ok(reasons) = HeaderValue::try_from(reasons(exchange.legs()))
     {
         headers.insert(FAILED, reasons);
+    }
+    if let Some(dropped) = posed.translation.as_ref().and_then(|t| t.dropped.clone()) {
+        headers.insert(DROPPED, dropped);
     }
     let micros = u64::try_from(exchange.answered(now).as_micros()).unwrap_or(u64::MAX);
     headers.insert(OVERHEAD, HeaderValue::from(micros));
@@ -165,6 +173,7 @@ pub fn settled(headers: &mut HeaderMap, exchange: &Exchange, cost: i64, now: Now
 /// An answer that is read whole: its usage is known before its head is sent.
 async fn whole(
     mut exchange: Box<Exchange>,
+    posed: &Posed<'_>,
     route: &Route,
     reserved: &Reserved,
     source: Source,
@@ -179,24 +188,29 @@ async fn whole(
         Ok(body) => body,
         Err(fault) => return Err(lost(exchange, fault, None)),
     };
-    let Ok(facts) = scan_reply(&body) else {
-        return Err(lost(exchange, Fault::Garbled { why: "it is not JSON" }, None));
+    let Heard { body, usage, content_bytes } = match hear(posed, body) {
+        Ok(heard) => heard,
+        Err(unheard) => {
+            let (broken, usage) = *unheard;
+            let fault = match broken {
+                Broken::Upstream(error) => stream_error(Some(&exchange), &error),
+                Broken::Garbled(why) => Fault::Garbled { why },
+            };
+            return Err(lost(exchange, fault, usage.map(Bill::Reported)));
+        }
     };
-    if let Some(error) = &facts.error {
-        let fault = stream_error(Some(&exchange), error);
-        return Err(lost(exchange, fault, facts.usage.map(Bill::Reported)));
-    }
-    let bill = match facts.usage {
+    let bill = match usage {
+        _ if posed.caller.is_free() => Bill::Nothing,
         Some(usage) => Bill::Reported(usage),
         None => {
-            let output = facts.content_bytes.div_ceil(3);
+            let output = content_bytes.div_ceil(3);
             let input = exchange.input_ceiling();
             exchange.unreported(Usage { input, output, ..Usage::default() })
         }
     };
     let instant = Instant::now();
     let now = exchange.worker().shared.clock.at(instant);
-    let mut headers = headers(&mut exchange, route, reserved, instant);
+    let mut headers = headers(&mut exchange, posed, route, reserved, instant);
     let end = End { outcome: Outcome::Ok, status: 200, code: None, bill };
     let cost = exchange.finish_at(end, instant, now);
     settled(&mut headers, &exchange, cost, now);
@@ -206,6 +220,54 @@ async fn whole(
 
 fn lost(exchange: Box<Exchange>, fault: Fault, served: Option<Bill>) -> Lost {
     Lost { exchange, fault, served }
+}
+
+/// An answer that was read whole, for the caller.
+struct Heard {
+    body: Bytes,
+    usage: Option<Usage>,
+    content_bytes: u64,
+}
+
+/// Reads `body`, in the target's format; where the caller speaks otherwise, it is translated.
+fn hear(posed: &Posed<'_>, body: Bytes) -> Result<Heard, Box<(Broken, Option<Usage>)>> {
+    if let Some(translation) = &posed.translation {
+        return translated(posed, translation, &body).map_err(|broken| Box::new((broken, None)));
+    }
+    let facts = match (posed.caller.is_free(), posed.caller.dialect()) {
+        (true, _) => anthropic::scan_count(&body).map(|_| ReplyFacts::default()),
+        (_, Dialect::OpenAi) => scan_reply(&body),
+        (_, Dialect::Anthropic) => anthropic::scan_reply(&body),
+    };
+    let Ok(ReplyFacts { usage, content_bytes, error, .. }) = facts else {
+        return Err(Box::new((Broken::Garbled(NOT_JSON), None)));
+    };
+    match error {
+        Some(error) => Err(Box::new((Broken::Upstream(error), usage))),
+        None => Ok(Heard { body, usage, content_bytes }),
+    }
+}
+
+fn translated(posed: &Posed<'_>, translation: &Translation, body: &[u8]) -> Result<Heard, Broken> {
+    let (from, to) = (translation.asked.dialect(), posed.caller.dialect());
+    match translate::reply(from, to, body, &translation.memory) {
+        Ok(reply) => Ok(Heard { body: reply.body, usage: reply.usage, content_bytes: reply.content_bytes }),
+        Err(Garbled::Upstream(error)) => Err(Broken::Upstream(error)),
+        Err(Garbled::Json(_)) => Err(Broken::Garbled(NOT_JSON)),
+        Err(Garbled::Shape { .. }) => Err(Broken::Garbled("it has not the form of an answer")),
+    }
+}
+
+/// How many tokens a message would take, where the target cannot be asked (case 107): about one for four bytes.
+#[must_use]
+pub fn counted(mut exchange: Box<Exchange>, tokens: u64, route: &Route) -> Response<Body> {
+    exchange.finish(End { outcome: Outcome::Ok, status: 200, code: None, bill: Bill::Nothing });
+    let mut response = crate::edge::rescue::respond(200, anthropic::count_tokens_body(tokens));
+    let headers = response.headers_mut();
+    headers.insert(PROVIDER, route.provider_header.clone());
+    headers.insert(MODEL, route.model_header.clone());
+    headers.insert(ESTIMATED, HeaderValue::from_static("true"));
+    response
 }
 
 async fn collect(
@@ -241,12 +303,13 @@ async fn collect(
 /// A stream that the caller did not ask for, put together again (L20).
 async fn put_together(
     mut relay: Relay,
+    posed: &Posed<'_>,
     limit: usize,
     mut headers: HeaderMap,
 ) -> Result<Response<Body>, Lost> {
-    let mut assembler = Assembler::new(limit);
+    let mut gathering = Gathering::of(posed, limit);
     while let Some(bytes) = poll_fn(|cx| relay.poll_bytes(cx)).await {
-        if let Err(error) = assembler.feed(&bytes) {
+        if let Err(error) = gathering.feed(&bytes) {
             tracing::warn!(%error, "a stream cannot be put together");
             relay.abandon(Fault::Garbled { why: "its stream cannot be put together" });
             break;
@@ -254,9 +317,15 @@ async fn put_together(
     }
     // A held relay whose bytes are at an end has ended; the reverse would be a fault of ours.
     let Some(Ended { mut exchange, how, bill }) = relay.take_ended() else {
-        return Ok(Fault::Internal { why: "a held stream did not end".to_owned() }.into_response());
+        let fault = Fault::Internal { why: "a held stream did not end".to_owned() };
+        return Ok(fault.into_response(posed.caller.dialect()));
     };
-    let fault = match (how, assembler.finish(Some(&bill.usage()))) {
+    let body = gathering.finish(&bill.usage()).map_err(|_| Broken::Garbled("its stream had no answer"));
+    let body = body.and_then(|body| match &posed.translation {
+        Some(translation) => translated(posed, translation, &body).map(|heard| heard.body),
+        None => Ok(body),
+    });
+    let fault = match (how, body) {
         (Ok(outcome), Ok(body)) => {
             let instant = Instant::now();
             let now = exchange.worker().shared.clock.at(instant);
@@ -266,7 +335,8 @@ async fn put_together(
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             return Ok(respond(headers, Body::whole(body)));
         }
-        (Ok(_), Err(_)) => Fault::Garbled { why: "its stream had no answer" },
+        (Ok(_), Err(Broken::Upstream(error))) => stream_error(Some(&exchange), &error),
+        (Ok(_), Err(Broken::Garbled(why))) => Fault::Garbled { why },
         (Err(fault), _) => fault,
     };
     Err(lost(exchange, fault, Some(bill)))
@@ -294,14 +364,19 @@ fn fault(
     error: &UpstreamError,
     retry_after: Option<HeaderValue>,
 ) -> Fault {
-    let class = classify(status.as_u16(), error);
+    let class = classify(route.dialect(), status.as_u16(), error);
     let message = clean(route, &error.message);
     match class {
         ErrorClass::BadRequest | ErrorClass::ContextWindow | ErrorClass::ContentPolicy => {
-            let kind = error.kind.as_deref().unwrap_or("invalid_request_error");
-            let body = error_body(&message, kind, error.param.as_deref(), error.code.as_deref());
+            // Those who speak OpenAI's API look for a code; not every vendor has one.
+            let code = error.code.clone().or_else(|| match class {
+                ErrorClass::ContextWindow => Some("context_length_exceeded".to_owned()),
+                ErrorClass::ContentPolicy => Some("content_policy_violation".to_owned()),
+                _ => None,
+            });
+            let error = Box::new(UpstreamError { message, code, ..error.clone() });
             let status = if status.is_client_error() { status.as_u16() } else { 400 };
-            Fault::Rejected { status, body, class: class_of(class) }
+            Fault::Rejected { status, error, class: class_of(class) }
         }
         // What it says about our credential is not for callers: vendors quote it.
         ErrorClass::Auth => Fault::Failed {
@@ -321,7 +396,12 @@ fn fault(
 pub fn stream_error(exchange: Option<&Exchange>, error: &UpstreamError) -> Fault {
     let route = exchange.and_then(|e| e.route.as_deref());
     let message = route.map_or_else(String::new, |r| clean(r, &error.message));
-    Fault::Failed { status: 200, message, retry_after: None, class: class_of(classify(200, error)) }
+    Fault::Failed {
+        status: 200,
+        message,
+        retry_after: None,
+        class: class_of(route.map_or(ErrorClass::Server, |r| classify(r.dialect(), 200, error))),
+    }
 }
 
 /// A vendor's words without our credential in them.

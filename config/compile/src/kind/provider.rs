@@ -3,7 +3,7 @@
 use super::namespace::Labels;
 use super::provider_models::models;
 use super::{SecretKey, typed};
-use crate::catalog::{Entry, EntryAuth, catalog};
+use crate::catalog::{Entry, EntryAuth, EntryProtocol, catalog};
 use crate::finding::{Finding, Reason};
 use crate::schema::nearest;
 use crate::value::{UrlFault, base_url, duration};
@@ -19,6 +19,8 @@ use std::time::Duration;
 pub(crate) const SIMULATED: &str = "simulated";
 /// Name of any other provider that speaks OpenAI's API.
 pub(crate) const COMPATIBLE: &str = "openai-compatible";
+/// Name of any other provider that speaks Anthropic's API.
+pub(crate) const ANTHROPIC_COMPATIBLE: &str = "anthropic-compatible";
 /// Longest of the deadlines and delays.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -107,14 +109,14 @@ impl Reader<'_> {
 
     fn check_name(&mut self) {
         let name = &self.spec.provider;
-        if self.entry.is_some() || self.is_simulated() || name == COMPATIBLE {
+        if self.entry.is_some() || self.is_simulated() || self.is_compatible() {
             return self.check_simulated();
         }
-        let known = catalog().keys().map(String::as_str).chain([SIMULATED, COMPATIBLE]);
+        let known = catalog().keys().map(String::as_str).chain([SIMULATED, COMPATIBLE, ANTHROPIC_COMPATIBLE]);
         let fix = match nearest(name, known.clone()) {
             Some(near) => format!("Did you mean {near}?"),
             None => format!(
-                "Write openai-compatible and a baseURL, or one of {}.",
+                "Write openai-compatible or anthropic-compatible and a baseURL, or one of {}.",
                 known.collect::<Vec<_>>().join(", ")
             ),
         };
@@ -141,7 +143,7 @@ impl Reader<'_> {
 
     fn protocol(&mut self) -> Protocol {
         if !self.is_simulated() {
-            return Protocol::OpenAi;
+            return self.spoken();
         }
         let spec = self.spec.simulation.clone().unwrap_or_default();
         // The schema bounds them to 0..=100.
@@ -155,6 +157,19 @@ impl Reader<'_> {
             server_error_per_10k: share(spec.server_error_percent),
             cut_per_10k: share(spec.cut_percent),
         })
+    }
+
+    fn is_compatible(&self) -> bool {
+        matches!(self.spec.provider.as_str(), COMPATIBLE | ANTHROPIC_COMPATIBLE)
+    }
+
+    /// What a provider with a network speaks.
+    fn spoken(&self) -> Protocol {
+        let anthropic = match self.entry {
+            Some(entry) => entry.protocol == EntryProtocol::Anthropic,
+            None => self.spec.provider == ANTHROPIC_COMPATIBLE,
+        };
+        if anthropic { Protocol::Anthropic } else { Protocol::OpenAi }
     }
 
     /// All endpoints; the first of them is also the one that [`Reader::base_url`] gives.
@@ -182,7 +197,7 @@ impl Reader<'_> {
     fn base_url(&mut self) -> String {
         let written = self.spec.base_url.as_deref().or_else(|| self.entry?.base_url.as_deref());
         let Some(url) = written else {
-            if !self.is_simulated() && (self.entry.is_some() || self.spec.provider == COMPATIBLE) {
+            if !self.is_simulated() && (self.entry.is_some() || self.is_compatible()) {
                 let message = format!("Provider {} has no address of its own.", self.spec.provider);
                 let fix = "Add baseURL, such as https://llm.example.com/v1.";
                 self.error(Reason::Required, "spec.baseURL", message, fix);
@@ -225,6 +240,7 @@ impl Reader<'_> {
     fn auth(&mut self) -> (Auth, Option<Credential>) {
         let (header, prefix) = match self.entry.map(|e| &e.auth) {
             Some(EntryAuth::ApiKey { header, prefix }) => (header.as_str(), prefix.as_str()),
+            _ if self.spec.provider == ANTHROPIC_COMPATIBLE => ("x-api-key", ""),
             _ => ("authorization", "Bearer "),
         };
         let Some(auth) = &self.spec.auth else {

@@ -5,7 +5,7 @@ use crate::catalog::Entry;
 use crate::finding::{Finding, Reason};
 use crate::value::{per_million, per_request};
 use smartflow_crds as crds;
-use smartflow_snapshot::{LongContext, Model, PicoUsd, Price};
+use smartflow_snapshot::{LongContext, Model, PicoUsd, Price, Thinking};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -63,11 +63,19 @@ fn complete(listed: &crds::Model, known: &[crds::Model]) -> crds::Model {
         image_tokens: listed.image_tokens.or(base.image_tokens),
         hidden_output: listed.hidden_output.or(base.hidden_output),
         output_cap: listed.output_cap.or(base.output_cap),
+        thinking: listed.thinking.or(base.thinking),
+        structured_output: listed.structured_output.or(base.structured_output),
     }
 }
 
 fn model(m: &crds::Model, default_cap: crds::OutputCap, path: &str, findings: &mut Vec<Finding>) -> Model {
     let count = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok());
+    let hidden_output = m.hidden_output == Some(crds::HiddenOutput::Reasoning);
+    let thinking = match m.thinking {
+        Some(crds::Thinking::Budget) => Some(Thinking::Budget),
+        Some(crds::Thinking::Effort) => Some(Thinking::Effort),
+        None => hidden_output.then_some(Thinking::Effort),
+    };
     let mut aliases: Vec<Box<str>> = m.aliases.iter().map(|a| a.as_str().into()).collect();
     aliases.sort_unstable();
     Model {
@@ -77,10 +85,12 @@ fn model(m: &crds::Model, default_cap: crds::OutputCap, path: &str, findings: &m
         price: m.price.as_ref().map(|p| price(p, &format!("{path}.price"), findings)).unwrap_or_default(),
         context_window: count(m.context_window),
         max_output: count(m.max_output),
-        hidden_output: m.hidden_output == Some(crds::HiddenOutput::Reasoning),
+        hidden_output,
         image_tokens: count(m.image_tokens),
         embedding: m.kind == Some(crds::ModelKind::Embedding),
         legacy_max_tokens: m.output_cap.unwrap_or(default_cap) == crds::OutputCap::MaxTokens,
+        thinking,
+        structured_output: m.structured_output == Some(true),
     }
 }
 
@@ -115,9 +125,11 @@ fn price(p: &crds::Price, path: &str, findings: &mut Vec<Finding>) -> Price {
         output: tokens(&p.output, "output"),
         cached_input: tokens(&p.cached_input, "cachedInput"),
         cache_write: tokens(&p.cache_write, "cacheWrite"),
+        cache_write_hour: tokens(&p.cache_write_hour, "cacheWriteHour"),
         reasoning: tokens(&p.reasoning, "reasoning"),
         audio_input: tokens(&p.audio_input, "audioInput"),
         audio_output: tokens(&p.audio_output, "audioOutput"),
+        web_search: p.web_search.as_deref().and_then(|t| read(t, "webSearch", per_request)),
         request: p.request.as_deref().and_then(|t| read(t, "request", per_request)),
         long_context,
     }

@@ -8,8 +8,6 @@ use bytes::{Bytes, BytesMut};
 pub(crate) enum Verdict {
     /// Hand it out.
     Forward,
-    /// Hand it out, unless it is a last one that was cut off: it could not be read.
-    Opaque,
     /// Keep it.
     Withhold,
 }
@@ -130,7 +128,7 @@ impl Frames {
             };
             let next = at + found.end;
             let verdict = self.judge(&chunk[at..next], judge);
-            if !matches!(verdict, Ok(Verdict::Forward | Verdict::Opaque)) {
+            if !matches!(verdict, Ok(Verdict::Forward)) {
                 push_slice(out, chunk, run, at);
                 run = next;
             }

@@ -77,6 +77,12 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
     let mut now = clock.now();
     let mut tickets =
         Unused { tickets: Some(admit(&guards.enforced, clock, tokens, &mut now).await?), clock };
+    if asked.is_free() {
+        // It counts as a request, and as nothing else.
+        let tickets = tickets.tickets.take().unwrap_or_default();
+        exchange.hold = Some(Hold::nothing(route.clone(), tickets));
+        return Ok(reserved(None));
+    }
     let mut planned = priced_plan(&guards.enforced, ledger, now, asked, &wish, route);
     if planned.as_ref().is_err_and(is_short)
         && let Some(counted) = Box::pin(counted(asked, &wish, route)).await
@@ -151,8 +157,8 @@ fn priced_plan(
     let mut price = Dearest { input: 0, output: 0, request: 0 };
     let mut merged: Option<Plan> = None;
     if let Some(left) = room.left(ledger, Unit::Money, now) {
-        let audio = asked.priced(route)?;
-        let Some(dearest) = Dearest::of(&route.model.price, wish.input_bound, wish.embeds, audio) else {
+        let extras = asked.priced(route)?;
+        let Some(dearest) = Dearest::of(&route.model.price, wish.input_bound, wish.embeds, extras) else {
             let input_known = route.model.price.input.is_some();
             let (what, field) =
                 if input_known { ("output", "price.output") } else { ("input", "price.input") };
@@ -296,6 +302,13 @@ fn amounts(room: &Room, price: &Dearest, input: u64, output: u64) -> Vec<(Arc<Ac
 }
 
 impl Hold {
+    /// Rates alone.
+    fn nothing(route: Rc<Route>, tickets: RateTickets) -> Self {
+        let (money, waiting, dry) = Default::default();
+        let price = Dearest { input: 0, output: 0, request: 0 };
+        Self { route, money, waiting, tickets, dry, price, input: 0, output: 0 }
+    }
+
     /// Policies in dry run are asked like the others, but only told about. What each would hold is its own: where
     /// nothing is enforced there is no plan to borrow from.
     fn try_dry(&mut self, exchange: &mut Exchange, asked: &Asked, wish: &Wish, tokens: u64) {

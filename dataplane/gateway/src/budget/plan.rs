@@ -32,6 +32,12 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// Nothing is produced that is billed by the token.
+    #[must_use]
+    pub fn input_only(input_bound: u64) -> Self {
+        Self { input_bound, cap: None, n: 1, thinking: 0, stream: false, embeds: true, streamable: false }
+    }
+
     /// No more input tokens than this are billed: a prompt that does not fit into the model is refused by the provider,
     /// and free. Not so with embeddings, where each of many inputs has the window to itself.
     #[must_use]
@@ -128,6 +134,7 @@ pub fn plan(wish: &Wish, model: &Model, price: &Dearest, left: i64, short: WhenS
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::budget::price::Extras;
     use smartflow_snapshot::{PicoUsd, Price};
 
     const USD: i64 = 1_000_000_000;
@@ -148,6 +155,8 @@ mod tests {
             image_tokens: None,
             embedding: false,
             legacy_max_tokens: false,
+            thinking: None,
+            structured_output: false,
         }
     }
 
@@ -156,7 +165,7 @@ mod tests {
     }
 
     fn planned(wish: Wish, model: &Model, left: i64, short: WhenShort) -> Result<Plan, Short> {
-        let price = Dearest::of(&model.price, wish.input_bound, wish.embeds, false).unwrap();
+        let price = Dearest::of(&model.price, wish.input_bound, wish.embeds, Extras::default()).unwrap();
         plan(&wish, model, &price, left, short)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::upstream::Unreachable;
 use jiff::Timestamp;
+use smartflow_dialect::openai::UpstreamError;
 use smartflow_snapshot::FaultClass;
 use std::time::Duration;
 
@@ -89,8 +90,8 @@ pub enum Fault {
     Rejected {
         /// Its status.
         status: u16,
-        /// Its error, in the caller's format, without secrets.
-        body: bytes::Bytes,
+        /// Its error, without secrets.
+        error: Box<UpstreamError>,
         /// What kind of refusal it is.
         class: FaultClass,
     },

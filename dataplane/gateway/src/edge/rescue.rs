@@ -7,7 +7,8 @@ use crate::upstream::Unreachable;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use smartflow_dialect::openai::{error_body, error_event};
+use smartflow_dialect::Dialect;
+use smartflow_dialect::translate::{ErrorWords, error_body, error_event};
 use std::borrow::Cow;
 
 /// What a caller is told.
@@ -28,6 +29,11 @@ impl Told {
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self { status, kind, code: code.into(), param: None, message: message.into(), headers: Vec::new() }
+    }
+
+    fn words(&self) -> ErrorWords<'_> {
+        let (param, code) = (self.param.as_deref(), Some(&*self.code));
+        ErrorWords { status: self.status, kind: self.kind, message: &self.message, param, code }
     }
 
     fn header(mut self, name: &'static str, value: impl AsRef<str>) -> Self {
@@ -63,15 +69,18 @@ impl Fault {
         }
     }
 
-    /// The answer for the caller.
+    /// The answer for a caller who speaks `dialect`.
     #[must_use]
-    pub fn into_response(self) -> Response<Body> {
-        if let Self::Rejected { status, body, .. } = self {
-            return respond(status, body);
+    pub fn into_response(self, dialect: Dialect) -> Response<Body> {
+        if let Self::Rejected { status, error, .. } = self {
+            let kind = error.kind.as_deref().unwrap_or(INVALID);
+            let (param, code) = (error.param.as_deref(), error.code.as_deref());
+            let words = ErrorWords { status, kind, message: &error.message, param, code };
+            return respond(status, error_body(dialect, &words));
         }
         let closes = matches!(self, Self::BodyTooLarge { .. } | Self::BodyTooSlow | Self::BodyCut);
         let told = self.told();
-        let body = error_body(&told.message, told.kind, told.param.as_deref(), Some(&told.code));
+        let body = error_body(dialect, &told.words());
         let mut response = respond(told.status, body);
         response.headers_mut().extend(told.headers);
         if closes {
@@ -83,9 +92,8 @@ impl Fault {
 
     /// The same within a stream that has begun: an event, after which nothing follows.
     #[must_use]
-    pub fn into_event(self) -> Bytes {
-        let told = self.told();
-        error_event(&told.message, told.kind, told.param.as_deref(), Some(&told.code))
+    pub fn into_event(self, dialect: Dialect) -> Bytes {
+        error_event(dialect, &self.told().words())
     }
 
     fn told(&self) -> Told {
@@ -112,7 +120,7 @@ impl Fault {
         match self {
             Self::NoKey => told(
                 "invalid_api_key",
-                "No API key was provided. Send your virtual key as `Authorization: Bearer sk-sf-...`.",
+                "No API key was provided. Send your virtual key as `Authorization: Bearer sk-sf-...` or as `x-api-key`.",
             ),
             Self::KeyDisabled => {
                 told("key_disabled", "This key is disabled. Ask its administrator to enable it.")

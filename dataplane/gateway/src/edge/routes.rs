@@ -13,6 +13,7 @@ use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
+use smartflow_dialect::Dialect;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -22,7 +23,12 @@ use std::time::Instant;
 /// `x-smartflow-request-id`
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-smartflow-request-id");
 
-const SDK_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where OpenAI's SDKs look for it.
+const OPENAI_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where Anthropic's SDKs look for it.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+const COUNT_TOKENS: &str = "/v1/messages/count_tokens";
 
 /// A request as the rooms behind see it.
 pub struct Call {
@@ -55,6 +61,7 @@ pub async fn handle(
     let call = Call { head, id: worker.request_id(), started: Instant::now() };
     let id = HeaderValue::from_bytes(&call.id);
     let unread = !body.is_end_stream();
+    let dialect = dialect(&call.head);
     let distrusted = framing.begin(call.head.headers.contains_key(TRANSFER_ENCODING));
     let answered = if distrusted {
         Err(Fault::Bad {
@@ -68,7 +75,7 @@ pub async fn handle(
     };
     framing.body_done();
     let closes = distrusted || (unread && answered.as_ref().is_err_and(before_body));
-    let mut response = answered.unwrap_or_else(Fault::into_response);
+    let mut response = answered.unwrap_or_else(|fault| fault.into_response(dialect));
     if closes {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -77,8 +84,11 @@ pub async fn handle(
     }
     if let Ok(id) = id {
         response.headers_mut().insert(REQUEST_ID, id.clone());
-        // Where OpenAI's SDKs look for it.
-        response.headers_mut().insert(SDK_REQUEST_ID, id);
+        let theirs = match dialect {
+            Dialect::OpenAi => OPENAI_REQUEST_ID,
+            Dialect::Anthropic => ANTHROPIC_REQUEST_ID,
+        };
+        response.headers_mut().insert(theirs, id);
     }
     Ok(response)
 }
@@ -96,20 +106,36 @@ fn before_body(fault: &Fault) -> bool {
     )
 }
 
+/// What the caller speaks: by the path and, where that does not tell, by the version that Anthropic's callers name.
+fn dialect(head: &Parts) -> Dialect {
+    match head.uri.path() {
+        "/v1/chat/completions" | "/v1/embeddings" => Dialect::OpenAi,
+        path if path.starts_with("/v1/messages") => Dialect::Anthropic,
+        _ if head.headers.contains_key("anthropic-version") => Dialect::Anthropic,
+        _ => Dialect::OpenAi,
+    }
+}
+
 async fn route(call: Call, body: Incoming, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
     let path = call.head.uri.path();
     match (&call.head.method, path) {
         (&Method::POST, "/v1/chat/completions") => pipeline::run(Endpoint::Chat, call, body, worker).await,
         (&Method::POST, "/v1/embeddings") => pipeline::run(Endpoint::Embeddings, call, body, worker).await,
-        (&Method::GET, "/v1/models") => listing::all(&call, worker),
+        (&Method::POST, "/v1/messages") => pipeline::run(Endpoint::Messages, call, body, worker).await,
+        (&Method::POST, COUNT_TOKENS) => pipeline::run(Endpoint::CountTokens, call, body, worker).await,
+        (&Method::GET, "/v1/models") => listing::all(&call, worker, dialect(&call.head)),
         (&Method::GET, "/v1/usage") => statement::own(&call, worker),
         (&Method::GET | &Method::HEAD, "/healthz" | "/livez") => Ok(health(200, "ok")),
         (&Method::GET | &Method::HEAD, "/readyz") => Ok(ready(worker)),
-        (_, "/v1/chat/completions" | "/v1/embeddings") => Err(Fault::WrongMethod { allow: "POST" }),
+        (_, "/v1/chat/completions" | "/v1/embeddings" | "/v1/messages" | COUNT_TOKENS) => {
+            Err(Fault::WrongMethod { allow: "POST" })
+        }
         (_, "/v1/models" | "/v1/usage" | "/healthz" | "/livez" | "/readyz") => {
             Err(Fault::WrongMethod { allow: "GET" })
         }
-        (&Method::GET, path) if path.starts_with("/v1/models/") => listing::one(&call, worker),
+        (&Method::GET, path) if path.starts_with("/v1/models/") => {
+            listing::one(&call, worker, dialect(&call.head))
+        }
         _ => Err(Fault::NoSuchPath),
     }
 }

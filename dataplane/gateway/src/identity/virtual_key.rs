@@ -1,22 +1,25 @@
-//! Virtual keys in `Authorization: Bearer`.
+//! Virtual keys in `Authorization: Bearer`, or in `x-api-key` as Anthropic's SDKs send them.
 
 use crate::edge::fault::Fault;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use smartflow_snapshot::TokenHash;
 
-/// The hash of the presented token. The token itself is not kept.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The hash of the presented token; a bearer token goes before an API key. The token itself is not kept.
 ///
 /// # Errors
-/// [`Fault::NoKey`] without a bearer token.
+/// [`Fault::NoKey`] without any.
 pub fn presented(headers: &HeaderMap) -> Result<TokenHash, Fault> {
-    let value = headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes).ok_or(Fault::NoKey)?;
-    let (scheme, token) = value.split_at_checked(7).ok_or(Fault::NoKey)?;
+    let token = bearer(headers).or_else(|| Some(headers.get(API_KEY)?.as_bytes().trim_ascii()));
+    token.filter(|token| !token.is_empty()).map(TokenHash::of).ok_or(Fault::NoKey)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
     let token = token.trim_ascii();
-    if !scheme.eq_ignore_ascii_case(b"bearer ") || token.is_empty() {
-        return Err(Fault::NoKey);
-    }
-    Ok(TokenHash::of(token))
+    (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
 }
 
 #[cfg(test)]
@@ -38,5 +41,21 @@ mod tests {
             assert!(matches!(of(bad), Err(Fault::NoKey)), "{bad}");
         }
         assert!(matches!(presented(&HeaderMap::new()), Err(Fault::NoKey)));
+    }
+
+    #[test]
+    fn an_api_key_is_a_key_where_there_is_no_bearer_token() {
+        let both = |authorization: Option<&'static str>, key: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(API_KEY, key.parse().unwrap());
+            if let Some(value) = authorization {
+                headers.insert(AUTHORIZATION, value.parse().unwrap());
+            }
+            presented(&headers)
+        };
+        assert_eq!(both(None, " sk-sf-1 ").unwrap(), TokenHash::of(b"sk-sf-1"));
+        assert_eq!(both(Some("Basic abc"), "sk-sf-1").unwrap(), TokenHash::of(b"sk-sf-1"));
+        assert_eq!(both(Some("Bearer sk-sf-2"), "sk-sf-1").unwrap(), TokenHash::of(b"sk-sf-2"));
+        assert!(matches!(both(None, ""), Err(Fault::NoKey)));
     }
 }

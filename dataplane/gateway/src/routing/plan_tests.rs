@@ -34,6 +34,8 @@ pub(crate) fn target(index: usize) -> ChainTarget {
         image_tokens: None,
         embedding: false,
         legacy_max_tokens: false,
+        thinking: None,
+        structured_output: false,
     };
     let provider = Provider {
         name: ObjectName::new("default", format!("p{index}")),

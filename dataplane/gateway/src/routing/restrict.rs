@@ -91,6 +91,8 @@ mod tests {
             image_tokens: None,
             embedding: false,
             legacy_max_tokens: false,
+            thinking: None,
+            structured_output: false,
         }
     }
 

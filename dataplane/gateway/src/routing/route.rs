@@ -5,13 +5,16 @@ use crate::budget::guards::Guards;
 use crate::edge::fault::Fault;
 use crate::identity::Caller;
 use crate::live::Live;
+use crate::pipeline::Endpoint;
+use crate::telemetry::Metrics;
 use crate::telemetry::metrics::TargetMetrics;
 use crate::upstream::pool::Pool;
 use crate::worker::Worker;
 use http::HeaderValue;
 use jiff::Timestamp;
-use smartflow_snapshot::{ChainTarget, Model, Params, Provider, Target, Timeouts};
-use std::cell::{Cell, RefCell};
+use smartflow_dialect::Dialect;
+use smartflow_snapshot::{ChainTarget, Model, Params, Protocol, Provider, Target, Timeouts};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -31,8 +34,11 @@ pub struct Route {
     pub restrictions: Restrictions,
     /// Accounts and rates that must have room.
     pub guards: Guards,
-    /// Handles of its metrics.
-    pub metrics: TargetMetrics,
+    /// Handles of its metrics, as chat completions or embeddings.
+    metrics: TargetMetrics,
+    /// As messages and counts of their tokens; made on first use.
+    messages: OnceCell<TargetMetrics>,
+    counts: OnceCell<TargetMetrics>,
     /// `x-smartflow-provider`
     pub provider_header: HeaderValue,
     /// `x-smartflow-model`
@@ -69,6 +75,8 @@ impl Route {
             restrictions,
             guards,
             metrics: TargetMetrics::new(&worker.shared.metrics, endpoint, &name, &model.name),
+            messages: OnceCell::new(),
+            counts: OnceCell::new(),
             provider_header: header(&name),
             model_header: header(&model.upstream_name),
             reset_header: RefCell::default(),
@@ -91,6 +99,25 @@ impl Route {
     pub fn lowered(&self, asked: Option<u32>) -> Option<u32> {
         let most = self.params.as_ref().and_then(|p| p.max_output)?;
         asked.is_none_or(|asked| asked > most).then_some(most)
+    }
+
+    /// What its provider speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self.provider.protocol {
+            Protocol::Anthropic => Dialect::Anthropic,
+            Protocol::OpenAi | Protocol::Simulated(_) => Dialect::OpenAi,
+        }
+    }
+
+    /// Handles of the metrics of `endpoint`.
+    #[must_use]
+    pub fn metrics(&self, metrics: &Metrics, endpoint: Endpoint) -> &TargetMetrics {
+        match endpoint {
+            Endpoint::Chat | Endpoint::Embeddings => &self.metrics,
+            Endpoint::Messages => self.messages.get_or_init(|| self.metrics.of(metrics, endpoint.as_str())),
+            Endpoint::CountTokens => self.counts.get_or_init(|| self.metrics.of(metrics, endpoint.as_str())),
+        }
     }
 
     /// `x-smartflow-budget-reset` for `reset`; written once per window.

@@ -208,6 +208,8 @@ impl Line<'_> {
         let parts = [
             (",\"cached_input\":", usage.cached_input),
             (",\"cache_write\":", usage.cache_write),
+            (",\"cache_write_hour\":", usage.cache_write_hour),
+            (",\"web_searches\":", usage.web_searches),
             (",\"audio_input\":", usage.audio_input),
             (",\"reasoning\":", usage.reasoning),
             (",\"audio_output\":", usage.audio_output),

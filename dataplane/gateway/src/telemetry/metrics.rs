@@ -297,6 +297,12 @@ impl TargetMetrics {
         Self { ok: target.outcome(metrics, "ok"), ..target }
     }
 
+    /// The same target's handles as `endpoint`.
+    #[must_use]
+    pub fn of(&self, metrics: &Metrics, endpoint: &'static str) -> Self {
+        Self::new(metrics, endpoint, &self.labels.provider, &self.labels.model)
+    }
+
     /// Adds what a call or an attempt used and cost (nano-USD).
     pub fn spend(&self, usage: &Usage, cost: i64) {
         let add = |counter: &Counter, n: u64| {

@@ -7,7 +7,7 @@ use super::play::{Play, play};
 use super::pool::{Lease, Pool};
 use super::{Unreachable, Upstream};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
@@ -22,13 +22,21 @@ use std::time::Duration;
 /// Headers of the caller that providers get. All others stay here: they are the caller's credential, cookies, proxy
 /// traces, would change how the answer is encoded, or (`idempotency-key`) would be shared with other callers under the
 /// provider's one credential.
-const FORWARDED: [HeaderName; 5] = [
+const FORWARDED: [HeaderName; 4] = [
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
-    HeaderName::from_static("openai-beta"),
     HeaderName::from_static("x-client-request-id"),
     USER_AGENT,
 ];
+
+/// For those that speak OpenAI's API.
+const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
+
+/// For those that speak Anthropic's API, which demands a version.
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+const THE_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The caller's own credential for the provider, where the provider's `auth` is `passthrough`.
 const PASSED_CREDENTIAL: HeaderName = HeaderName::from_static("x-smartflow-upstream-authorization");
@@ -36,8 +44,12 @@ const PASSED_CREDENTIAL: HeaderName = HeaderName::from_static("x-smartflow-upstr
 /// The queue's own bound ends a wait; this much later the deadline would.
 const A_LITTLE: Duration = Duration::from_secs(1);
 
-/// Path of embeddings below a provider's URL; the other one is that of chat completions.
+/// Chat: `/chat/completions` below a provider's URL, or `/v1/messages`.
+pub const CHAT: &str = "/chat/completions";
+/// Embeddings.
 pub const EMBEDDINGS: &str = "/embeddings";
+/// Counting tokens, of those that speak Anthropic's API.
+pub const COUNT: &str = "/messages/count_tokens";
 
 /// An answer whose body is still to be read.
 pub struct Answer {
@@ -159,25 +171,39 @@ fn request(
 ) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = if path == EMBEDDINGS { upstream.embeddings.clone() } else { upstream.chat.clone() };
+    *request.uri_mut() = upstream.uri(path).clone();
     *request.headers_mut() = spare;
     let headers = request.headers_mut();
     headers.insert(HOST, upstream.authority.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let anthropic = matches!(upstream.provider.protocol, Protocol::Anthropic);
     for (name, value) in caller {
-        if FORWARDED.contains(name) {
+        let of_dialect = match anthropic {
+            true => *name == ANTHROPIC_BETA || *name == ANTHROPIC_VERSION,
+            false => *name == OPENAI_BETA,
+        };
+        if of_dialect || FORWARDED.contains(name) {
             headers.append(name, value.clone());
         }
     }
+    if anthropic {
+        headers.entry(ANTHROPIC_VERSION).or_insert(THE_VERSION);
+    }
     for (name, value) in &upstream.headers {
-        headers.insert(name, value.clone());
+        if *name == ANTHROPIC_BETA {
+            // The resource's betas come on top of the caller's.
+            headers.append(name, value.clone());
+        } else {
+            headers.insert(name, value.clone());
+        }
     }
     if matches!(upstream.provider.auth, Auth::Passthrough)
         && let Some(value) = caller.get(PASSED_CREDENTIAL)
     {
         let mut value = value.clone();
         value.set_sensitive(true);
-        headers.insert(http::header::AUTHORIZATION, value);
+        let bare = !value.as_bytes().contains(&b' ');
+        headers.insert(if anthropic && bare { API_KEY } else { AUTHORIZATION }, value);
     }
     request
 }

@@ -1,6 +1,6 @@
 //! A provider of the snapshot, made ready once for all its calls.
 
-use super::attempt::EMBEDDINGS;
+use super::attempt::{CHAT, COUNT, EMBEDDINGS};
 use super::gate::Gate;
 use super::proxy::Proxy;
 use super::tls::{TlsError, certificates, client};
@@ -31,10 +31,12 @@ pub struct Upstream {
     pub host: Box<str>,
     /// Port of its URL.
     pub port: u16,
-    /// Path of chat completions.
+    /// Path of chat completions, or of messages.
     pub chat: Uri,
     /// Path of embeddings.
     pub embeddings: Uri,
+    /// Path of counting tokens.
+    pub count: Uri,
     /// The `host` header.
     pub authority: HeaderValue,
     /// Credential and fixed headers, ready to be added.
@@ -109,6 +111,7 @@ impl Upstream {
                 port: 0,
                 chat: Uri::default(),
                 embeddings: Uri::default(),
+                count: Uri::default(),
                 authority: HeaderValue::from_static("simulated"),
                 headers: Vec::new(),
                 tls: None,
@@ -139,12 +142,17 @@ impl Upstream {
             let uri = format!("{}{path}", url.path().trim_end_matches('/')).parse();
             uri.map_err(|_| bad("path cannot be sent"))
         };
+        let anthropic = matches!(provider.protocol, Protocol::Anthropic);
+        // Anthropic's own SDKs are given the URL without the version, OpenAI's with it: both are understood.
+        let has_version = url.path().trim_end_matches('/').ends_with("/v1");
+        let messages = format!("{}/messages", if has_version { "" } else { "/v1" });
         let proxy = network.proxy.as_ref().filter(|p| tls.is_some() && p.serves(&host)).cloned();
         Ok(Self {
             provider: provider.clone(),
             port,
-            chat: below("/chat/completions")?,
+            chat: if anthropic { below(&messages)? } else { below(CHAT)? },
             embeddings: below(EMBEDDINGS)?,
+            count: below(&format!("{messages}/count_tokens"))?,
             authority: HeaderValue::try_from(authority).map_err(|_| bad("host cannot be sent"))?,
             headers: headers(provider)?,
             tls,
@@ -156,6 +164,16 @@ impl Upstream {
             gate,
             calls: AtomicU64::new(0),
         })
+    }
+
+    /// Where `path`, one of [`CHAT`], [`EMBEDDINGS`] and [`COUNT`], is at this place.
+    #[must_use]
+    pub fn uri(&self, path: &str) -> &Uri {
+        match path {
+            EMBEDDINGS => &self.embeddings,
+            COUNT => &self.count,
+            _ => &self.chat,
+        }
     }
 
     /// Number of this call, from 0; over all runtimes, as long as the provider stays as it is.

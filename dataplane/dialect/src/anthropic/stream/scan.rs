@@ -68,7 +68,7 @@ impl StreamScan {
     /// fault are dropped.
     ///
     /// # Errors
-    /// An event is too long, or the vendor reports an error; `out` holds what came before it.
+    /// An event is too long or not JSON, or the vendor reports an error; `out` holds what came before it.
     pub fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
         self.frames.feed(chunk, &mut self.facts, out)
     }
@@ -79,7 +79,11 @@ impl StreamScan {
     /// # Errors
     /// That event is an error of the vendor.
     pub fn end(&mut self, out: &mut Vec<Bytes>) -> Result<StreamEnd, StreamFault> {
-        out.extend(self.frames.end(&mut self.facts)?);
+        match self.frames.end(&mut self.facts) {
+            // It was cut off.
+            Err(StreamFault::NotJson) => return Ok(StreamEnd::Cut),
+            last => out.extend(last?),
+        }
         Ok(match (self.facts.done, self.facts.finish) {
             (true, _) => StreamEnd::Done,
             (false, Some(_)) => StreamEnd::Finished,
@@ -146,6 +150,9 @@ impl Judge for Facts {
         let event = event(bytes);
         let Some(data) = event.data else { return Ok(Verdict::Forward) };
         self.events += 1;
+        if data.trim_ascii().is_empty() {
+            return Ok(Verdict::Forward);
+        }
         if event.name == b"error" {
             self.failed = true;
             return Err(StreamFault::Upstream(upstream_error(&data)));
@@ -153,9 +160,10 @@ impl Judge for Facts {
         match read(&data, &mut self.meter) {
             Ok(read) => self.take(read, &data),
             Err(_) => {
-                // Not ours to judge; but it may be something that the model produced.
+                // It may be something that the model produced.
                 self.content_bytes += data.len() as u64;
-                Ok(Verdict::Opaque)
+                self.failed = true;
+                Err(StreamFault::NotJson)
             }
         }
     }

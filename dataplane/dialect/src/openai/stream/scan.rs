@@ -32,6 +32,9 @@ pub enum StreamFault {
         /// The limit.
         limit: usize,
     },
+    /// An event is not JSON: something was garbled on the way.
+    #[error("an event of the stream is not JSON")]
+    NotJson,
     /// The vendor reported an error within the stream; its event is not handed out.
     #[error("the provider reported an error in the stream: {}", .0.message)]
     Upstream(UpstreamError),
@@ -108,7 +111,7 @@ impl StreamScan {
     /// are dropped.
     ///
     /// # Errors
-    /// An event is too long, or the vendor reports an error; `out` holds what came before it.
+    /// An event is too long or not JSON, or the vendor reports an error; `out` holds what came before it.
     pub fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
         self.frames.feed(chunk, &mut self.facts, out)
     }
@@ -119,7 +122,11 @@ impl StreamScan {
     /// # Errors
     /// That event is an error of the vendor.
     pub fn end(&mut self, out: &mut Vec<Bytes>) -> Result<StreamEnd, StreamFault> {
-        out.extend(self.frames.end(&mut self.facts)?);
+        match self.frames.end(&mut self.facts) {
+            // It was cut off.
+            Err(StreamFault::NotJson) => return Ok(StreamEnd::Cut),
+            last => out.extend(last?),
+        }
         Ok(if self.facts.done {
             StreamEnd::Done
         } else if self.all_finished() {
@@ -197,9 +204,13 @@ impl Judge for Facts {
         let event = event(bytes);
         let Some(data) = event.data else { return Ok(Verdict::Forward) };
         self.events += 1;
-        if data.trim_ascii() == b"[DONE]" {
-            self.done = true;
-            return Ok(Verdict::Forward);
+        match data.trim_ascii() {
+            b"[DONE]" => {
+                self.done = true;
+                return Ok(Verdict::Forward);
+            }
+            b"" => return Ok(Verdict::Forward),
+            _ => {}
         }
         if event.name == b"error" {
             self.failed = true;
@@ -215,9 +226,10 @@ impl Judge for Facts {
         match read(&data) {
             Ok(chunk) => self.take(chunk),
             Err(_) => {
-                // Not ours to judge; but it may be something that the model produced.
+                // It may be something that the model produced.
                 self.content_bytes += data.len() as u64;
-                Ok(Verdict::Opaque)
+                self.failed = true;
+                Err(StreamFault::NotJson)
             }
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use smartflow_e2e::client::{Client, ask};
 use smartflow_e2e::gateway::Gateway;
 use smartflow_e2e::money::{cost, nano, served};
-use smartflow_e2e::vendor::{Call, Config, End, Fault, Vendor};
+use smartflow_e2e::vendor::{Call, Config, End, Fault, Plan, Vendor};
 use smartflow_e2e::world::{World, budget, key, object, provider, secret, token};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ fn world(first: &Vendor, second: &Vendor) -> World {
 }
 
 /// Three calls in ten fail; which ones is the same in every run, but for the order of arrival.
-fn faults(salt: usize) -> Box<dyn Fn(&Call) -> Option<Fault> + Send> {
+fn faults(salt: usize) -> Plan {
     Box::new(move |call| {
         let dice = (call.id * 7 + salt) % 40;
         match dice {

@@ -3,6 +3,7 @@
 //! Everything here serves tests only, so a harness that cannot do its work panics and fails the test at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+pub mod agent;
 pub mod client;
 pub mod gateway;
 pub mod money;

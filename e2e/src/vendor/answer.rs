@@ -40,6 +40,7 @@ impl Asked {
         choice(&fields, &tools, &mut script)?;
         if seen.results > 0 {
             script.tools = 0;
+            script.use_tool = None;
         }
         let format = format(&fields)?;
         let mut seen = seen;
@@ -119,6 +120,10 @@ fn tools(fields: &Fields) -> Result<Vec<(String, Value)>, Reject> {
 
 fn choice(fields: &Fields, tools: &[(String, Value)], script: &mut Script) -> Result<(), Reject> {
     let choice = fields.get("tool_choice");
+    script.use_tool.take_if(|(name, _)| !tools.iter().any(|(tool, _)| tool == name));
+    if script.use_tool.is_some() {
+        script.tools = 1;
+    }
     if tools.is_empty() {
         for name in ["tool_choice", "parallel_tool_calls"] {
             if fields.get(name).is_some() {
@@ -245,6 +250,12 @@ fn text(asked: &Asked, room: usize) -> Vec<Piece> {
 
 fn tool_calls(asked: &Asked, call: usize, n: u64) -> Vec<Piece> {
     let mut pieces = Vec::new();
+    if let Some((name, input)) = &asked.script.use_tool {
+        let id = format!("call_mock{call}n{n}t0");
+        pieces.push(Piece::Tool { index: 0, id, name: name.clone() });
+        pieces.extend(split(input).map(|text| Piece::Arguments { index: 0, text }));
+        return pieces;
+    }
     for (index, (name, parameters)) in (0..asked.script.tools).zip(asked.tools.iter().cycle()) {
         let id = format!("call_mock{call}n{n}t{index}");
         pieces.push(Piece::Tool { index, id, name: name.clone() });

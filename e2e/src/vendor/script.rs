@@ -8,7 +8,7 @@
 //! | `bytes=N` | the stream is written to the socket in pieces of N bytes | whole events |
 //! | `unicode=1` | text that is not ASCII | ASCII |
 //! | `tools=N` | calls N of the tools on offer, in turn | 0 |
-//! | `use=NAME:BASE64` | calls this tool, with the JSON input that the base64 says (Anthropic's mock) | |
+//! | `use=NAME:BASE64` | calls this tool, with the JSON input that the base64 says, if it is on offer | |
 //! | `cached=N` `reasoning=N` | input tokens billed as cached, output tokens that are not shown | 0 |
 //! | `written=N` | input tokens billed as written to the cache (Anthropic's mock; it and `cached` need a `cache_control`) | 0 |
 //! | `thinking=N` `redacted=N` | tokens of thinking, blocks of hidden thinking, where the request has thinking on | 8, 0 |

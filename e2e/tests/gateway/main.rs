@@ -1,6 +1,7 @@
 //! The gateway as a process, before the mock vendor. One module per promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod agent;
 mod bad_input;
 mod billing;
 mod budget_race;
@@ -17,4 +18,5 @@ mod insight;
 mod rates;
 mod reload;
 mod sdk;
+mod sdk_formats;
 mod ssrf;

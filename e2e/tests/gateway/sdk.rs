@@ -8,7 +8,7 @@ use smartflow_e2e::vendor::{Config, Vendor};
 use smartflow_e2e::world::{World, budget, key, object, token};
 
 /// Spends the budget of a key until it is refused.
-pub async fn exhaust(gateway: &Gateway, model: &str) {
+pub(crate) async fn exhaust(gateway: &Gateway, model: &str) {
     let client = gateway.client(&token("spent"));
     for _ in 0..200 {
         let answer = client.chat(&ask(model, "spend it [[tokens=200]]")).await;

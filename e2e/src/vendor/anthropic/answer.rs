@@ -6,7 +6,7 @@ use super::super::fault::Fault;
 use super::super::record::End;
 use super::super::serve::{Next, head, refuse, respond};
 use super::super::wire::{Gone, Request, Wire};
-use super::newer;
+use super::Ways;
 use super::reject::Reject;
 use super::reply::{Block, Reply, prompt};
 use super::request::Asked;
@@ -19,7 +19,7 @@ pub(super) async fn message(
     shared: &Shared,
     id: usize,
 ) -> Result<Next, Gone> {
-    let asked = match Asked::read(&request.body, newer(request), &shared.config) {
+    let asked = match Asked::read(&request.body, Ways::of(request), &shared.config) {
         Ok(asked) => asked,
         Err(reject) => {
             return refuse(wire, shared, id, reject.status, &reject.body()).await.map(|()| Next::Keep);
@@ -43,7 +43,7 @@ pub(super) async fn count(
     shared: &Shared,
     id: usize,
 ) -> Result<Next, Gone> {
-    match Asked::to_count(&request.body, &shared.config) {
+    match Asked::to_count(&request.body, Ways::of(request), &shared.config) {
         Ok(asked) => {
             note(shared, id, &asked);
             respond(wire, shared, 200, &[], &json!({"input_tokens": asked.seen.tokens})).await?;

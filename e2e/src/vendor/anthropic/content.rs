@@ -33,13 +33,13 @@ struct Turn<'a> {
     blocks: Vec<(String, Value)>,
 }
 
-/// Checks all messages; `thinking` is on.
-pub(super) fn check(messages: &Value, thinking: bool, seen: &mut Seen) -> Result<(), Reject> {
+/// Checks all messages; with `thinking` on or not, and `system` as a role or not.
+pub(super) fn check(messages: &Value, thinking: bool, system: bool, seen: &mut Seen) -> Result<(), Reject> {
     let list = messages.as_array().ok_or_else(|| needs("messages", Some(messages), "a valid list"))?;
     if list.is_empty() {
         return Err(Reject::field("messages", "at least one message is required"));
     }
-    let turns = turns(list)?;
+    let turns = turns(list, system)?;
     if turns[0].role != "user" {
         return Err(Reject::field("messages", "first message must use the \"user\" role"));
     }
@@ -62,10 +62,10 @@ pub(super) fn check(messages: &Value, thinking: bool, seen: &mut Seen) -> Result
     if thinking { thought_first(&turns, seen) } else { Ok(()) }
 }
 
-fn turns(list: &[Value]) -> Result<Vec<Turn<'_>>, Reject> {
+fn turns(list: &[Value], system: bool) -> Result<Vec<Turn<'_>>, Reject> {
     let mut turns: Vec<Turn<'_>> = Vec::new();
     for (at, message) in list.iter().enumerate() {
-        let role = role(at, message)?;
+        let role = role(at, message, system)?;
         let last = at + 1 == list.len();
         let blocks = blocks(at, message, last && role == "assistant")?;
         match turns.last_mut() {
@@ -76,13 +76,15 @@ fn turns(list: &[Value]) -> Result<Vec<Turn<'_>>, Reject> {
     Ok(turns)
 }
 
-fn role(at: usize, message: &Value) -> Result<&str, Reject> {
+fn role(at: usize, message: &Value, system: bool) -> Result<&str, Reject> {
     let known = ["role", "content"];
     if let Some(other) = message.as_object().and_then(|m| m.keys().find(|k| !known.contains(&k.as_str()))) {
         return Err(Reject::field(format!("messages.{at}.{other}"), "Extra inputs are not permitted"));
     }
     match message["role"].as_str() {
         Some(role @ ("user" | "assistant")) => Ok(role),
+        // What the operator says there reads as if the user had said it.
+        Some("system") if system && at > 0 => Ok("user"),
         Some("system") => Err(Reject::field(
             "messages",
             "Unexpected role \"system\". The Messages API accepts a top-level `system` parameter, not \"system\" as \

@@ -23,9 +23,21 @@ const VERSIONS: [&str; 2] = ["2023-06-01", NEWER];
 /// The version that newer SDKs send. What a model samples with cannot be chosen any more.
 const NEWER: &str = "2026-10-21";
 
-/// A request of the newer version.
-fn newer(request: &Request) -> bool {
-    header(request, "anthropic-version") == [NEWER]
+/// What the headers of a request say of its body.
+#[derive(Clone, Copy)]
+struct Ways {
+    /// It is of the newer version.
+    newer: bool,
+    /// `system` may be a role, but for the first message.
+    system_turns: bool,
+}
+
+impl Ways {
+    fn of(request: &Request) -> Self {
+        let betas = header(request, "anthropic-beta");
+        let system_turns = betas.iter().any(|b| b.contains("mid-conversation-system"));
+        Self { newer: header(request, "anthropic-version") == [NEWER], system_turns }
+    }
 }
 
 /// Answers one request.

@@ -6,7 +6,7 @@ use super::super::{Config, ModelSpec};
 use super::content::{self, Seen, count};
 use super::reject::{Reject, needs};
 use super::thought::{self, Thinking};
-use super::{block, tool};
+use super::{Ways, block, tool};
 use serde_json::Value;
 
 /// A request that passed all checks.
@@ -56,18 +56,18 @@ const MESSAGE: &[(&str, Type)] = &[
 ];
 
 impl Asked {
-    /// Reads a request for a message, of the newer version or the older.
-    pub(super) fn read(body: &[u8], newer: bool, config: &Config) -> Result<Self, Reject> {
+    /// Reads a request for a message.
+    pub(super) fn read(body: &[u8], ways: Ways, config: &Config) -> Result<Self, Reject> {
         let fields = fields(body, config, true)?;
         if let Some(name) =
-            ["temperature", "top_p", "top_k"].into_iter().find(|n| newer && fields.get(n).is_some())
+            ["temperature", "top_p", "top_k"].into_iter().find(|n| ways.newer && fields.get(n).is_some())
         {
             return Err(Reject::field(name, "Extra inputs are not permitted"));
         }
         let model = model(&fields, config)?;
         let cap = cap(&fields, &model)?;
         let thinking = thought::read(&fields, cap, model.reasoning)?;
-        let mut asked = Self::common(&fields, model, cap, thinking)?;
+        let mut asked = Self::common(&fields, model, cap, thinking, ways)?;
         asked.stream = fields.get("stream").and_then(Value::as_bool).unwrap_or(false);
         asked.stops = stops(&fields)?;
         for name in ["temperature", "top_p"] {
@@ -83,19 +83,25 @@ impl Asked {
     }
 
     /// Reads a request for a count.
-    pub(super) fn to_count(body: &[u8], config: &Config) -> Result<Self, Reject> {
+    pub(super) fn to_count(body: &[u8], ways: Ways, config: &Config) -> Result<Self, Reject> {
         let fields = fields(body, config, false)?;
         let model = model(&fields, config)?;
         let thinking = thought::read(&fields, u64::MAX, model.reasoning)?;
-        Self::common(&fields, model, 0, thinking)
+        Self::common(&fields, model, 0, thinking, ways)
     }
 
-    fn common(fields: &Fields, model: ModelSpec, cap: u64, thinking: Thinking) -> Result<Self, Reject> {
+    fn common(
+        fields: &Fields,
+        model: ModelSpec,
+        cap: u64,
+        thinking: Thinking,
+        ways: Ways,
+    ) -> Result<Self, Reject> {
         let mut seen = Seen::default();
         system(fields.get("system"), &mut seen)?;
         let tools = tool::offered(fields, &mut seen)?;
         let messages = fields.get("messages").ok_or_else(|| needs("messages", None, ""))?;
-        content::check(messages, thinking != Thinking::Off, &mut seen)?;
+        content::check(messages, thinking != Thinking::Off, ways.system_turns, &mut seen)?;
         if seen.tools && tools.is_empty() {
             let text = "Requests which include `tool_use` or `tool_result` blocks must define tools";
             return Err(Reject::new(400, text));

@@ -18,8 +18,9 @@ use crate::routing::way::Legs;
 use crate::routing::wishes::Wishes;
 use crate::telemetry::emit;
 use crate::telemetry::event::TargetLeftAlone;
+use crate::upstream::Unreachable;
 use http::Response;
-use smartflow_snapshot::Timeouts;
+use smartflow_snapshot::{Auth, FaultClass, Timeouts};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,7 @@ pub async fn run(
         };
         let Lost { exchange: back, fault, served } = lost;
         exchange = back;
-        match next(&mut exchange, legs, &mut plan, target, &fault, served) {
+        match next(&mut exchange, legs, wishes, &mut plan, target, &fault, served) {
             Some(found) => (step, last) = (found, Some(fault)),
             None => return Err(Lost { exchange, fault, served }.finish()),
         }
@@ -134,10 +135,18 @@ async fn attempt(
     }
 }
 
+/// Where the caller brings the credential, what the provider says of it concerns him alone: nobody else's calls go
+/// elsewhere for it.
+fn is_callers_own(route: Option<&Rc<Route>>, class: FaultClass) -> bool {
+    let personal = matches!(class, FaultClass::Auth | FaultClass::QuotaExhausted | FaultClass::RateLimited);
+    personal && route.is_some_and(|r| matches!(r.provider.auth, Auth::Passthrough))
+}
+
 /// Takes note of how `target` failed, and asks the plan. Where there is a next step, the failed attempt is settled.
 fn next(
     exchange: &mut Exchange,
     legs: &Legs,
+    wishes: Option<&Wishes>,
     plan: &mut Plan,
     target: usize,
     fault: &Fault,
@@ -146,7 +155,10 @@ fn next(
     let failure: Failure = failure(fault)?;
     let worker = exchange.worker().clone();
     let now = worker.shared.clock.now();
-    if !failure.class.is_of_target() {
+    let hurried = legs.hurries(wishes) && plan.left(now.mono).is_zero();
+    if hurried || matches!(fault, Fault::Unreachable(Unreachable::Busy { .. })) {
+        // It says nothing of the target: the caller wished for less time, or our own calls are in the way.
+    } else if !failure.class.is_of_target() || is_callers_own(legs.route(target), failure.class) {
         exchange.served();
     } else if exchange.target_failed(now.mono, &breaker(&legs.chain)) {
         let (target, cooldown) = (&legs.chain.targets.get(target)?.target, legs.chain.cooldown);

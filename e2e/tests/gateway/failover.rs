@@ -301,6 +301,37 @@ async fn a_dead_target_costs_nothing_once_it_is_known_to_be_dead() {
 }
 
 #[tokio::test]
+async fn what_one_caller_brings_upon_himself_leaves_the_target_to_others() {
+    let hasty = key("hasty", &json!({"models": ["best"], "overrides": ["Timeout"]}));
+    let bench = start(&json!({"failureThreshold": 1, "cooldown": "60s"}), &[("hasty", hasty)]).await;
+    let own = json!({"auth": {"passthrough": {}}});
+    bench.world.put("first", &[place("first", &bench.first, &own)]);
+    let changed = || async { bench.gateway.log().contains("\"generation\":2") };
+    bench.gateway.until("the provider to change", Duration::from_secs(5), changed).await;
+    let with = |credential: &str| {
+        bench.client("caller").with("x-smartflow-upstream-authorization", &format!("Bearer {credential}"))
+    };
+    // A credential that is wrong, a prompt that is refused, a deadline that nobody can meet.
+    let answer = with("wrong").chat(&ask("best", "hi")).await.expect_status(200);
+    assert_eq!(served_by(&answer), Some("default/second"));
+    bench.first.set_fault(status(400));
+    assert_eq!(with(bench.first.key()).chat(&ask("best", "hi")).await.status, 400);
+    bench.first.set_fault(None);
+    let hasty = bench.client("hasty").with("x-smartflow-timeout-ms", "100");
+    let hasty = hasty.with("x-smartflow-upstream-authorization", &format!("Bearer {}", bench.first.key()));
+    let slow = ask("best", "[[first_ms=600]]");
+    hasty.chat(&slow).await.expect_error(504, "upstream_error", "upstream_timeout");
+    let answer = with(bench.first.key()).chat(&ask("best", "hi")).await.expect_status(200);
+    assert_eq!(served_by(&answer), Some("default/first"), "it is not left alone");
+    // A failure of its own opens it at once.
+    bench.first.set_fault(status(500));
+    with(bench.first.key()).chat(&ask("best", "hi")).await.expect_status(200);
+    bench.first.set_fault(None);
+    let answer = with(bench.first.key()).chat(&ask("best", "hi")).await.expect_status(200);
+    assert_eq!(served_by(&answer), Some("default/second"));
+}
+
+#[tokio::test]
 async fn where_all_targets_are_left_alone_callers_are_told_when_to_come_back() {
     let bench = start(&json!({"failureThreshold": 1, "cooldown": "30s"}), &[]).await;
     let client = bench.client("caller");

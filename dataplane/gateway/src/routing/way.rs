@@ -97,6 +97,12 @@ impl Legs {
         self.routes.iter().flatten()
     }
 
+    /// True when the caller wishes for less time than the chain gives.
+    #[must_use]
+    pub fn hurries(&self, wishes: Option<&Wishes>) -> bool {
+        wishes.and_then(|w| w.timeout).is_some_and(|t| t < self.chain.timeout)
+    }
+
     /// The plan of one call, which begins at `now` (monotonic nanoseconds), through those targets that `may` serve it.
     #[must_use]
     pub fn plan(&self, may: impl Fn(&Route) -> bool, wishes: Option<&Wishes>, now: u64, random: u64) -> Plan {

@@ -148,8 +148,9 @@ test('count tokens', [], async () => {
   const messages = user('how long is this? '.repeat(40));
   const { input_tokens: counted } = await claude().messages.countTokens({ model: CHAT, messages });
   const { input_tokens: used } = (await ask({ messages })).usage;
-  // Where the vendor cannot count, the gateway says no less than what will be billed.
-  assert(SPEAKS === 'anthropic' ? counted === used : used <= counted && counted <= 8 * used, `${counted} ${used}`);
+  // Where the vendor cannot count, the gateway guesses.
+  const near = SPEAKS === 'anthropic' ? counted === used : used / 2 <= counted && counted <= 2 * used;
+  assert(near, `${counted} ${used}`);
 });
 
 test('concurrent', [], async () => {

@@ -20,6 +20,8 @@ PATH = os.environ["SDK_PATH"]
 SPEAKS = os.environ.get("SDK_SPEAKS", "openai")
 # A key whose budget is spent; only behind the gateway.
 SPENT_KEY = os.environ.get("SDK_SPENT_KEY", "")
+# A key without a budget, for what has no price.
+FREE_KEY = os.environ.get("SDK_FREE_KEY") or API_KEY
 CHAT = os.environ["SDK_CHAT"]
 EMBED = os.environ["SDK_EMBED"]
 

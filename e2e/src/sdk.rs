@@ -55,6 +55,8 @@ pub struct Target {
     pub vendor: String,
     /// Key whose budget is spent; empty without a gateway.
     pub spent_key: String,
+    /// Key without a budget; empty without a gateway.
+    pub free_key: String,
     /// Chat model.
     pub chat: String,
     /// Embedding model.
@@ -87,6 +89,7 @@ pub fn run(sdk: Sdk, target: &Target) -> String {
         .env("SDK_API_KEY", &target.api_key)
         .env("SDK_VENDOR", &target.vendor)
         .env("SDK_SPENT_KEY", &target.spent_key)
+        .env("SDK_FREE_KEY", &target.free_key)
         .env("SDK_CHAT", &target.chat)
         .env("SDK_EMBED", &target.embed)
         .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -117,14 +117,16 @@ pub fn provider(vendor: &Vendor) -> Vec<Value> {
 pub fn anthropic_provider(vendor: &Vendor) -> Vec<Value> {
     let dear = json!({"input": "3", "cachedInput": "0.3", "cacheWrite": "3.75", "output": "15"});
     let cheap = json!({"input": "1", "cachedInput": "0.25", "output": "4"});
-    let chat = |name: &str, price: &Value, most: u32| json!({"name": name, "price": price, "contextWindow": 2_000_000, "maxOutput": most, "imageTokens": 765});
+    let chat = |name: &str, price: &Value, most: u32| json!({"name": name, "price": price, "contextWindow": 2_000_000, "maxOutput": most, "imageTokens": 765, "structuredOutput": true});
+    let mut large = chat("mock-claude", &dear, 64_000);
+    large["thinking"] = json!("Budget");
     let spec = json!({
         "provider": "anthropic-compatible",
         "baseURL": vendor.base_url(),
         "auth": {"apiKey": {"secretRef": {"name": "claude", "key": "token"}}},
         "network": {"allowPrivate": true},
         "timeouts": {"connect": "2s", "firstByte": "5s", "idle": "5s", "total": "60s"},
-        "models": [chat("mock-claude", &dear, 64_000), chat("mock-haiku", &cheap, 8_192)],
+        "models": [large, chat("mock-haiku", &cheap, 8_192)],
     });
     vec![secret("claude", "token", vendor.key()), object("LLMProvider", "claude", spec)]
 }

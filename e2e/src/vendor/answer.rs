@@ -34,10 +34,10 @@ impl Asked {
         let include_usage = stream_options(&fields, stream)?;
         let cap = cap(&fields, &model)?;
         let n = fields.integer("n", 1, MOST_CHOICES)?.unwrap_or(1);
-        let tools = tools(&fields)?;
+        let mut tools = tools(&fields)?;
         let mut script =
             Script::read(&seen.last_user).map_err(|e| Reject::new(400, Some("bad_script"), e))?;
-        choice(&fields, &tools, &mut script)?;
+        choice(&fields, &mut tools, &mut script)?;
         if seen.results > 0 {
             script.tools = 0;
             script.use_tool = None;
@@ -118,7 +118,7 @@ fn tools(fields: &Fields) -> Result<Vec<(String, Value)>, Reject> {
     list.iter().enumerate().map(one).collect()
 }
 
-fn choice(fields: &Fields, tools: &[(String, Value)], script: &mut Script) -> Result<(), Reject> {
+fn choice(fields: &Fields, tools: &mut [(String, Value)], script: &mut Script) -> Result<(), Reject> {
     let choice = fields.get("tool_choice");
     script.use_tool.take_if(|(name, _)| !tools.iter().any(|(tool, _)| tool == name));
     if script.use_tool.is_some() {
@@ -140,10 +140,11 @@ fn choice(fields: &Fields, tools: &[(String, Value)], script: &mut Script) -> Re
         Some(Value::String(word)) if word == "auto" => {}
         Some(Value::Object(named)) => {
             let name = named.get("function").map_or(&Value::Null, |f| &f["name"]);
-            if !tools.iter().any(|(t, _)| name == t) {
+            let Some(at) = tools.iter().position(|(t, _)| name == t) else {
                 let text = format!("Tool choice {name} not found in 'tools' parameter.");
                 return Err(Reject::param("tool_choice", "invalid_value", text));
-            }
+            };
+            tools.rotate_left(at);
             script.tools = 1;
         }
         Some(other) => {

@@ -19,6 +19,7 @@ async fn through_the_gateway(sdk: Sdk, script: Script, speaks: Speech) {
     }
     world.put("sdk", &key("sdk", &budget("100")));
     world.put("spent", &key("spent", &budget("0.001")));
+    world.put("free", &key("free", &serde_json::json!({})));
     let gateway = Gateway::start(&world).await;
     exhaust(&gateway, chat).await;
     let target = Target {
@@ -29,6 +30,7 @@ async fn through_the_gateway(sdk: Sdk, script: Script, speaks: Speech) {
         api_key: token("sdk"),
         vendor: format!("http://{}", vendor.addr),
         spent_key: token("spent"),
+        free_key: token("free"),
         chat: chat.into(),
         embed: String::new(),
     };

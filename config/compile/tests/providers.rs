@@ -7,7 +7,7 @@ mod declare;
 use declare::{name, namespace, object, provider, report, said, secret, world};
 use serde_json::{Value, json};
 use smartflow_compile::{Kind, Object, Reason, Serving, catalog};
-use smartflow_snapshot::{Auth, PicoUsd, Protocol, Provider};
+use smartflow_snapshot::{Auth, PicoUsd, Protocol, Provider, Thinking};
 use std::sync::Arc;
 
 fn compatible(change: Value) -> Value {
@@ -269,4 +269,43 @@ fn labels_that_may_mean_either_grant_nothing() {
     assert!(granted(text("  labels: {tier: gold}\n")));
     assert!(!granted(text("  labels:\n    tier: gold\n    tier: tin\n")));
     assert!(!granted(text("  labels: {tier: gold}\n  labels: {tier: tin}\n")));
+}
+
+#[test]
+fn anthropic_is_known_by_name_and_what_speaks_like_it_by_its_format() {
+    let auth = json!({ "apiKey": { "secretRef": { "name": "s", "key": "k" } } });
+    let known = json!({ "provider": "anthropic", "auth": auth });
+    let compatible = json!({
+        "provider": "anthropic-compatible", "baseURL": "https://llm.example.com", "auth": auth,
+        "models": [{ "name": "m", "price": { "input": "1", "output": "2", "cacheWriteHour": "3", "webSearch": "0.01" } }],
+    });
+    let served = |spec: &Value| {
+        let objects =
+            vec![provider("a", "p", spec.clone()), secret("a", "s", true, json!({ "k": "sk-ant-1" }))];
+        compiled(objects).unwrap()
+    };
+    for spec in [&known, &compatible] {
+        let p = served(spec);
+        assert_eq!(p.protocol, Protocol::Anthropic);
+        let Auth::ApiKey { header, prefix, .. } = &p.auth else { panic!("{:?}", p.auth) };
+        assert_eq!((&**header, &**prefix), ("x-api-key", ""));
+    }
+    let p = served(&known);
+    let model = |name: &str| p.models.iter().find(|m| *m.name == *name).unwrap().clone();
+    let (opus, haiku) = (model("claude-opus-5-5"), model("claude-haiku-4-5"));
+    assert_eq!((opus.thinking, haiku.thinking), (Some(Thinking::Effort), Some(Thinking::Budget)));
+    assert!(opus.structured_output && opus.hidden_output && opus.max_output.is_some());
+    for model in &p.models {
+        let price = &model.price;
+        let all = [price.input, price.output, price.cached_input, price.cache_write, price.cache_write_hour];
+        assert!(all.iter().all(Option::is_some) && model.context_window.is_some(), "{}", model.name);
+    }
+    let other = served(&compatible).models[0].clone();
+    let searches = PicoUsd(10_000_000_000);
+    assert_eq!(
+        (other.price.cache_write_hour, other.price.web_search),
+        (Some(PicoUsd(3_000_000)), Some(searches))
+    );
+    assert_eq!((other.thinking, other.structured_output), (None, false));
+    assert_eq!(fault(json!({ "provider": "anthropic-compatible", "auth": auth })).1, "spec.baseURL");
 }

@@ -112,6 +112,11 @@ async fn attempt(
     let translation = authorise(asked, route, &exchange).and_then(|()| translation(asked, route, &exchange));
     let posed = match translation {
         Ok(translation) => Posed { caller: asked, translation },
+        Err(fault) if failure(&fault).is_some() => {
+            // This target cannot be told what is asked; the chain says whether another one may be.
+            exchange.begin_leg(route.clone(), permit);
+            return Err(Failed::At(Lost { exchange, fault, served: Some(Bill::Nothing) }));
+        }
         Err(fault) => return Err(Failed::Before(exchange, fault)),
     };
     let reserved = match hold::reserve(&mut exchange, posed.form(), route).await {

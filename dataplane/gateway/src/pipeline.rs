@@ -19,7 +19,7 @@ use crate::routing::wishes::Wishes;
 use crate::telemetry::usage::Outcome;
 use crate::telemetry::{emit, event};
 use crate::upstream::Unreachable;
-use crate::upstream::attempt::{Answer, CHAT, COUNT, EMBEDDINGS, attempt};
+use crate::upstream::attempt::{Answer, CHAT, COUNT, EMBEDDINGS, MESSAGES, attempt};
 use crate::upstream::deadline::Deadline;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -60,7 +60,8 @@ impl Endpoint {
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
-            Self::Chat | Self::Messages => CHAT,
+            Self::Chat => CHAT,
+            Self::Messages => MESSAGES,
             Self::Embeddings => EMBEDDINGS,
             Self::CountTokens => COUNT,
         }

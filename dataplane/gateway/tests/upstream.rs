@@ -7,7 +7,7 @@ mod vendor;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use smartflow_gateway::upstream::attempt::{Answer, attempt};
+use smartflow_gateway::upstream::attempt::{Answer, CHAT, COUNT, attempt};
 use smartflow_gateway::upstream::deadline::Deadline;
 use smartflow_gateway::upstream::pool::Pool;
 use smartflow_gateway::upstream::prepared::Network;
@@ -347,4 +347,19 @@ fn a_place_is_held_until_the_answer_is_read() {
         drop(call(&pool).await.unwrap());
         assert!(call(&pool).await.is_ok(), "also when it is dropped");
     });
+}
+
+#[test]
+fn a_provider_that_speaks_anthropics_api_is_asked_where_it_listens() {
+    let uris = |url: &str, protocol: Protocol| {
+        let declared = Provider { protocol, ..provider(url, None) };
+        let network = Network { extra: Vec::new(), tls: tls::client(&[], "test").unwrap(), proxy: None };
+        let upstream = Upstream::prepare(&Arc::new(declared), &network, None).unwrap();
+        [CHAT, COUNT].map(|path| upstream.uri(path).to_string())
+    };
+    for url in ["http://llm.example.com/a", "http://llm.example.com/a/v1"] {
+        let expected = ["/a/v1/messages", "/a/v1/messages/count_tokens"];
+        assert_eq!(uris(url, Protocol::Anthropic), expected, "{url}");
+    }
+    assert_eq!(uris("http://llm.example.com/v1", Protocol::OpenAi)[0], "/v1/chat/completions");
 }

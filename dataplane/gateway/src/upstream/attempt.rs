@@ -44,8 +44,10 @@ const PASSED_CREDENTIAL: HeaderName = HeaderName::from_static("x-smartflow-upstr
 /// The queue's own bound ends a wait; this much later the deadline would.
 const A_LITTLE: Duration = Duration::from_secs(1);
 
-/// Chat: `/chat/completions` below a provider's URL, or `/v1/messages`.
+/// Chat of a caller who speaks OpenAI's API: `/chat/completions` below a provider's URL, or `/v1/messages`.
 pub const CHAT: &str = "/chat/completions";
+/// Chat of a caller who speaks Anthropic's API, at the same places.
+pub const MESSAGES: &str = "/messages";
 /// Embeddings.
 pub const EMBEDDINGS: &str = "/embeddings";
 /// Counting tokens, of those that speak Anthropic's API.
@@ -121,6 +123,7 @@ pub async fn attempt(
     };
     if let Protocol::Simulated(settings) = &upstream.provider.protocol {
         sent.set(true);
+        let path = if path == MESSAGES { CHAT } else { path };
         return play(settings, path, &body, upstream.next_call(), deadline, place).await;
     }
     let (response, lease) = if pool.beside.is_empty() {
@@ -179,7 +182,8 @@ fn request(
     let anthropic = matches!(upstream.provider.protocol, Protocol::Anthropic);
     for (name, value) in caller {
         let of_dialect = match anthropic {
-            true => *name == ANTHROPIC_BETA || *name == ANTHROPIC_VERSION,
+            // What is translated is written for the one version that we know.
+            true => *name == ANTHROPIC_BETA || (*name == ANTHROPIC_VERSION && path != CHAT),
             false => *name == OPENAI_BETA,
         };
         if of_dialect || FORWARDED.contains(name) {

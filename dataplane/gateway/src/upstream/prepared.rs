@@ -166,7 +166,7 @@ impl Upstream {
         })
     }
 
-    /// Where `path`, one of [`CHAT`], [`EMBEDDINGS`] and [`COUNT`], is at this place.
+    /// Where `path`, one of those of [`super::attempt`], is at this place.
     #[must_use]
     pub fn uri(&self, path: &str) -> &Uri {
         match path {

@@ -141,14 +141,18 @@ async fn broken_streams_are_billed_for_what_came_and_the_caller_is_told() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_no_json_passes_but_is_not_free() {
+async fn an_event_that_is_no_json_ends_the_stream_and_is_not_free() {
     let bench = start().await;
     let told =
         bench.client.stream(&by("garbled", "[[tokens=50 fault=malformed]]")).await.unwrap().all().await;
-    assert!(told.garbled && told.done, "{told:?}");
+    let error = told.error.as_ref().expect("an error event");
+    assert_eq!(error["code"], json!("upstream_failed"), "{told:?}");
+    assert!(!told.garbled && !told.done, "{told:?}");
     let (line, call) = (bench.line("garbled").await, bench.call("garbled"));
-    assert_eq!(line["estimated"], json!(true), "{line}");
-    assert!(billed(&line) >= served("mock-small", &call), "{line}");
+    assert_eq!((&line["estimated"], &line["outcome"]), (&json!(true), &json!("upstream_failed")), "{line}");
+    let received =
+        cost("mock-small", &Usage { prompt: call.prompt, completion: told.deltas, ..Usage::default() });
+    assert!(billed(&line) >= received, "{line}");
 }
 
 #[tokio::test]

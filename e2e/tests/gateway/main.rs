@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod agent;
+mod anthropic;
 mod bad_input;
 mod billing;
 mod budget_race;

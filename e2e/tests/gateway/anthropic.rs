@@ -6,7 +6,7 @@ use smartflow_e2e::client::{Answer, Client, ask, message};
 use smartflow_e2e::gateway::Gateway;
 use smartflow_e2e::money::{cost, nano};
 use smartflow_e2e::stream::Told;
-use smartflow_e2e::vendor::{Call, Config, Vendor};
+use smartflow_e2e::vendor::{Call, Config, Fault, Vendor};
 use smartflow_e2e::world::{World, budget, key, object, provider, secret, token};
 use std::time::Duration;
 
@@ -323,4 +323,46 @@ async fn a_stream_that_money_ends_is_ended_in_the_callers_format() {
         let line = bench.line(key).await;
         assert_eq!(line["outcome"], json!("shortened"), "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_chain_goes_across_formats() {
+    let bench = start().await;
+    let target = |provider: &str, model: &str| json!({"name": provider, "providerRef": {"name": provider}, "model": model});
+    let chain = |name: &str, on: &[&str]| {
+        let spec = json!({
+            "models": [name],
+            "targets": [target("claude", "mock-claude"), target("vendor", "mock-small")],
+            "retry": {"attempts": 0}, "failureThreshold": 1000, "fallbackOn": on,
+        });
+        object("FallbackChain", name, spec)
+    };
+    bench._world.put("chains", &[chain("usual", &["ServerError"]), chain("lenient", &["BadRequest"])]);
+    bench
+        .gateway
+        .until("the chains", Duration::from_secs(10), || async {
+            bench.chat("payer").get("/v1/models/lenient").await.status == 200
+        })
+        .await;
+    // The first target fails, whatever is said to it.
+    bench.claude.set_fault(Some(Fault::Status { status: 529, retry_after: None }));
+    let answer = bench.messages("payer").post("/v1/messages", &by("fell", "usual", "[[tokens=5]]")).await;
+    let answer = answer.expect_status(200);
+    assert_eq!(answer.header("x-smartflow-failed-attempts"), Some("claude=ServerError"));
+    let reply = answer.json();
+    assert_eq!((&reply["type"], &reply["usage"]["output_tokens"]), (&json!("message"), &json!(5)), "{reply}");
+    bench.expect_billed("fell", "mock-small", &last(&bench.openai), "messages").await;
+    let told = told(&bench.messages("payer"), &by("streamed", "usual", "[[tokens=5]]")).await;
+    assert_eq!((told.deltas, told.done, told.finish.as_deref()), (5, true, Some("end_turn")), "{told:?}");
+    bench.claude.set_fault(None);
+    // What cannot be said in the first target's format is a refusal of its: the chain says what follows.
+    let calls = bench.claude.calls().len();
+    let mut two = chat_by("two", "lenient", "[[tokens=5]]");
+    two["n"] = json!(2);
+    let both = bench.chat("payer").chat(&two).await.expect_status(200);
+    assert_eq!(both.json()["choices"].as_array().map(Vec::len), Some(2));
+    assert_eq!(both.header("x-smartflow-failed-attempts"), Some("claude=BadRequest"));
+    two["model"] = json!("usual");
+    bench.chat("payer").chat(&two).await.expect_error(400, "invalid_request_error", "unsupported_parameter");
+    assert_eq!(bench.claude.calls().len(), calls, "nothing was sent to it");
 }

@@ -98,7 +98,16 @@ fn what_costs_extra_is_seen() {
         ("/speed", json!("fast"), Feature::FastMode),
         ("/inference_geo", json!("us"), Feature::Region),
         ("/thread", json!({"type": "create"}), Feature::StoredContext),
-        ("/context_management", json!({"edits": []}), Feature::Compaction),
+        ("/context_management", json!({"edits": [{"type": "compact_20260112"}]}), Feature::Compaction),
+        (
+            "/context_management",
+            json!({"edits": [{"type": "clear_thinking_20251015"}, {"type": "x"}]}),
+            Feature::Compaction,
+        ),
+        ("/context_management", json!({"edits": [{"keep": "all"}]}), Feature::Compaction),
+        ("/context_management", json!({"edits": ["clear_"]}), Feature::Compaction),
+        ("/context_management", json!({"edits": [], "later": {}}), Feature::Compaction),
+        ("/context_management", json!([]), Feature::Compaction),
         ("/compaction", json!({}), Feature::Compaction),
         ("/fallbacks", json!([{"model": "dear"}]), Feature::OtherModels),
         ("/cache_control", hour.clone(), Feature::HourCache),
@@ -131,6 +140,12 @@ fn what_costs_extra_is_seen() {
     }
     let minutes = json!([{"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "5m"}}]);
     assert!(features(&changed("/system", minutes)).is_empty());
+    let clear =
+        json!([{"type": "clear_thinking_20251015", "keep": "all"}, {"type": "clear_tool_uses_20250919"}]);
+    for free in [json!({"edits": clear}), json!({"edits": [], "more": null}), json!(null)] {
+        let body = changed("/context_management", free);
+        assert!(features(&body).is_empty(), "what is left out costs nothing: {body}");
+    }
     assert_eq!(MessagesScan::param(Feature::OtherModels), "fallbacks");
     assert_eq!(MessagesScan::param(Feature::HourCache), "cache_control");
     let twice =

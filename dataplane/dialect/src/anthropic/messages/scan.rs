@@ -91,7 +91,12 @@ impl Scan {
             Top::CacheControl => cache_control(&mut self.features, cursor)?,
             Top::InferenceGeo => self.ask(cursor, Feature::Region)?,
             Top::Container | Top::McpServers => self.ask(cursor, Feature::HostedTool)?,
-            Top::ContextManagement | Top::Compaction => self.ask(cursor, Feature::Compaction)?,
+            Top::ContextManagement => {
+                if !forgets_only(cursor)? {
+                    self.features.insert(Feature::Compaction);
+                }
+            }
+            Top::Compaction => self.ask(cursor, Feature::Compaction)?,
             Top::Thread => self.ask(cursor, Feature::StoredContext)?,
             Top::Fallbacks => self.ask(cursor, Feature::OtherModels)?,
         }
@@ -217,4 +222,52 @@ impl Scan {
             unsigned: self.unsigned,
         })
     }
+}
+
+/// Nothing but edits that leave something of the conversation out, which costs nothing: coding agents ask for that with
+/// every call. Edits that we do not know may call the model once more.
+fn forgets_only(cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
+    let kind = cursor.peek()?;
+    if kind != Kind::Object {
+        cursor.skip()?;
+        return Ok(kind == Kind::Null);
+    }
+    cursor.enter()?;
+    let (mut first, mut only) = (true, true);
+    while let Some(key) = cursor.key(&mut first)? {
+        if key.text.is(cursor.bytes(), "edits") && cursor.peek()? == Kind::Array {
+            cursor.enter()?;
+            let mut first = true;
+            while cursor.element(&mut first)? {
+                only &= forgets(cursor)?;
+            }
+        } else {
+            only &= cursor.peek()? == Kind::Null;
+            cursor.skip()?;
+        }
+    }
+    Ok(only)
+}
+
+fn forgets(cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
+    if cursor.peek()? != Kind::Object {
+        cursor.skip()?;
+        return Ok(false);
+    }
+    cursor.enter()?;
+    let (mut first, mut named, mut other) = (true, false, false);
+    while let Some(key) = cursor.key(&mut first)? {
+        let kind = cursor.peek()?;
+        if !key.text.is(cursor.bytes(), "type") {
+            cursor.skip()?;
+        } else if kind == Kind::String {
+            let word = cursor.string()?.text;
+            let forgets = word.get(cursor.bytes()).starts_with("clear_");
+            (named, other) = (named | forgets, other | !forgets);
+        } else {
+            cursor.skip()?;
+            other = true;
+        }
+    }
+    Ok(named && !other)
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 struct Bench {
     claude: Vendor,
     openai: Vendor,
-    _world: World,
+    world: World,
     gateway: Gateway,
 }
 
@@ -47,7 +47,7 @@ async fn start() -> Bench {
     world.put("poorer", &key("poorer", &budget("0.03")));
     world.put("free", &key("free", &json!({})));
     let gateway = Gateway::start(&world).await;
-    Bench { claude: claude_vendor, openai, _world: world, gateway }
+    Bench { claude: claude_vendor, openai, world, gateway }
 }
 
 impl Bench {
@@ -337,7 +337,7 @@ async fn a_chain_goes_across_formats() {
         });
         object("FallbackChain", name, spec)
     };
-    bench._world.put("chains", &[chain("usual", &["ServerError"]), chain("lenient", &["BadRequest"])]);
+    bench.world.put("chains", &[chain("usual", &["ServerError"]), chain("lenient", &["BadRequest"])]);
     bench
         .gateway
         .until("the chains", Duration::from_secs(10), || async {

@@ -18,6 +18,7 @@ use crate::worker::Worker;
 use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -65,15 +66,12 @@ pub async fn run(
     let token = virtual_key::presented(&call.head.headers)?;
     let caller = worker.caller(&live, &token)?;
     let mut exchange = Exchange::begin(worker, call, endpoint, caller.clone());
-    let ran = async {
+    // Pinned where they are made, here and below: an await moves the future that it is given.
+    let ran = pin!(async {
         caller.admit(|| worker.shared.clock.now().wall / 1000)?;
-        let body = body::read(
-            &exchange.call().head.headers,
-            body,
-            worker.shared.settings.max_body,
-            worker.shared.settings.client_timeout,
-        )
-        .await?;
+        let settings = &worker.shared.settings;
+        let headers = &exchange.call().head.headers;
+        let body = pin!(body::read(headers, body, settings.max_body, settings.client_timeout)).await?;
         let asked = Asked::scan(endpoint, body)?;
         // 2 authorise
         let model = asked.model();
@@ -83,16 +81,17 @@ pub async fn run(
         authorise(&asked, &route, &exchange)?;
         asked.note(&mut exchange);
         // 3 reserve
-        let reserved = hold::reserve(&mut exchange, &asked, &route).await?;
+        let reserved = pin!(hold::reserve(&mut exchange, &asked, &route)).await?;
         // 4 attempt
         let upstream_body = asked.upstream_body(&route, &reserved);
-        send(&mut exchange, &route, endpoint, upstream_body).await.map(|sent| (asked, route, reserved, sent))
-    }
+        let sent = pin!(send(&mut exchange, &route, endpoint, upstream_body)).await?;
+        Ok((asked, route, reserved, sent))
+    })
     .await;
     // 5 answer
     match ran {
         Ok((asked, route, reserved, (answer, deadline))) => {
-            reply::answer(exchange, &asked, &route, reserved, answer, deadline).await
+            pin!(reply::answer(exchange, &asked, &route, reserved, answer, deadline)).await
         }
         Err(fault) => Err(failed(exchange, fault, None)),
     }
@@ -130,7 +129,8 @@ async fn send(
     let mut deadline = Deadline::start(&route.provider.timeouts, waited.into());
     exchange.attempts += 1;
     let headers = &exchange.call().head.headers;
-    let answer = attempt(&route.pool, endpoint.path(), headers, body, &mut deadline, &exchange.sent).await;
+    let answer =
+        pin!(attempt(&route.pool, endpoint.path(), headers, body, &mut deadline, &exchange.sent)).await;
     exchange.waited(waited);
     Ok((answer?, deadline))
 }

@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use smartflow_snapshot::{Auth, Protocol};
 use std::cell::Cell;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -91,10 +91,10 @@ pub async fn attempt(
     let upstream = &pool.upstream;
     if let Protocol::Simulated(settings) = &upstream.provider.protocol {
         sent.set(true);
-        return play(settings, path, &body, upstream.next_call(), deadline).await;
+        return Box::pin(play(settings, path, &body, upstream.next_call(), deadline)).await;
     }
     let request = request(upstream, path, caller, body, pool.spare());
-    let (response, lease) = deadline.guard(pool.send(request, sent)).await??;
+    let (response, lease) = deadline.guard(pin!(pool.send(request, sent))).await??;
     let (head, body) = response.into_parts();
     Ok(Answer { status: head.status, headers: head.headers, body: Source::Http(body, Some(lease)) })
 }

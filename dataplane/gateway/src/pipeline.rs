@@ -28,6 +28,7 @@ use hyper::body::Incoming;
 use smartflow_dialect::Dialect;
 use smartflow_snapshot::Timeouts;
 use std::borrow::Cow;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -92,15 +93,12 @@ pub async fn run(
     let token = virtual_key::presented(&call.head.headers)?;
     let caller = worker.caller(&live, &token)?;
     let mut exchange = Exchange::begin(worker, call, endpoint, caller.clone());
-    let ran = async {
+    // Pinned where they are made, here and below: an await moves the future that it is given.
+    let ran = pin!(async {
         caller.admit(|| worker.shared.clock.now().wall / 1000)?;
-        let body = body::read(
-            &exchange.call().head.headers,
-            body,
-            worker.shared.settings.max_body,
-            worker.shared.settings.client_timeout,
-        )
-        .await?;
+        let settings = &worker.shared.settings;
+        let headers = &exchange.call().head.headers;
+        let body = pin!(body::read(headers, body, settings.max_body, settings.client_timeout)).await?;
         let asked = Asked::scan(endpoint, body)?;
         // 2 authorise
         let wishes = Wishes::read(&exchange.call().head.headers, caller.key.overrides)?;
@@ -114,22 +112,23 @@ pub async fn run(
         let translation = translation(&asked, &route, &exchange)?;
         let form = translation.as_ref().map_or(&asked, |t| &t.asked);
         // 3 reserve
-        let reserved = hold::reserve(&mut exchange, form, &route).await?;
+        let reserved = pin!(hold::reserve(&mut exchange, form, &route)).await?;
         if let Some(tokens) = asked.counted_here(&route) {
             return Ok(Ran::Counted(tokens, route));
         }
         // 4 attempt
         let upstream_body = form.upstream_body(&route, &reserved);
         let timeouts = wishes.map_or(route.timeouts, |w| w.within(&route.timeouts));
-        let sent = send(&mut exchange, &route, endpoint, upstream_body, &timeouts).await?;
+        let sent = pin!(send(&mut exchange, &route, endpoint, upstream_body, &timeouts)).await?;
         Ok(Ran::Model(asked, translation, route, reserved, sent))
-    }
+    })
     .await;
     // 5 answer
     match ran {
         Ok(Ran::Model(asked, translation, route, reserved, (answer, deadline))) => {
             let posed = Posed { caller: &asked, translation };
-            reply::answer(exchange, posed, &route, reserved, answer, deadline).await.map_err(Lost::finish)
+            let answered = pin!(reply::answer(exchange, posed, &route, reserved, answer, deadline)).await;
+            answered.map_err(Lost::finish)
         }
         Ok(Ran::Counted(tokens, route)) => Ok(reply::counted(exchange, tokens, &route)),
         Ok(Ran::Chain(asked, legs, wishes)) => {
@@ -245,7 +244,8 @@ pub async fn send(
     let mut deadline = Deadline::start(timeouts, waited.into());
     exchange.attempts += 1;
     let headers = &exchange.call().head.headers;
-    let answer = attempt(&route.pool, endpoint.path(), headers, body, &mut deadline, &exchange.sent).await;
+    let answer =
+        pin!(attempt(&route.pool, endpoint.path(), headers, body, &mut deadline, &exchange.sent)).await;
     exchange.waited(waited);
     Ok((answer?, deadline))
 }

@@ -26,6 +26,7 @@ use smartflow_ledger::Now;
 use smartflow_ledger::money::UsdText;
 use smartflow_snapshot::Auth;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Instant;
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-smartflow-provider");
@@ -65,7 +66,7 @@ pub async fn answer(
     let streams = kind.get(..17).is_some_and(|k| k.eq_ignore_ascii_case(b"text/event-stream"));
     route.pool.give_back(answer.headers);
     if !streams {
-        return whole(exchange, &posed, route, &reserved, answer.body, deadline).await;
+        return pin!(whole(exchange, &posed, route, &reserved, answer.body, deadline)).await;
     }
     let (asked, form) = (posed.caller, posed.form());
     let trailers = asked.streams() && takes_trailers(&exchange.call().head.headers);
@@ -104,7 +105,7 @@ pub async fn answer(
     if trailers {
         head.insert(http::header::TRAILER, HeaderValue::from_static(TOLD_AT_END));
     }
-    Ok(respond(head, Body::Stream(Box::new(relay))))
+    Ok(respond(head, Body::Stream(Box::new(relay), None)))
 }
 
 fn takes_trailers(headers: &HeaderMap) -> bool {
@@ -182,7 +183,7 @@ async fn whole(
     let limit = exchange.worker().shared.settings.max_reply;
     // The wait for the head has just ended: the one for the body goes on from there.
     let waited = exchange.heard();
-    let read = collect(source, limit, route, &mut deadline).await;
+    let read = pin!(collect(source, limit, route, &mut deadline)).await;
     exchange.waited(waited);
     let body = match read {
         Ok(body) => body,
@@ -280,7 +281,7 @@ async fn collect(
     let too_long = Fault::Garbled { why: "it is longer than --max-reply" };
     deadline.phase("idle", idle);
     let mut next = async |source: &mut Source| -> Result<Option<Bytes>, Unreachable> {
-        let piece = deadline.guard(poll_fn(|cx| source.poll_data(cx))).await?;
+        let piece = deadline.guard(pin!(poll_fn(|cx| source.poll_data(cx)))).await?;
         deadline.phase("idle", idle);
         piece.transpose()
     };

@@ -5,7 +5,7 @@ use crate::args::{LogFormat, Serve};
 use crate::budget::clock::Clock;
 use crate::budget::disk::Disk;
 use crate::budget::{self, Opened};
-use crate::edge::{drain::Drain, listener};
+use crate::edge::{drain::Drain, listener, patience::Patience};
 use crate::live::Current;
 use crate::routing::health::Wards;
 use crate::source::{self, Files};
@@ -219,6 +219,13 @@ fn work(shared: Arc<Shared>, queue: Arc<usage::Queue>, listener: TcpListener) ->
         loop {
             tokio::time::sleep(SWEEP).await;
             sweeper.sweep();
+        }
+    });
+    let (watcher, period) = (worker.clone(), Patience::period(shared.settings.client_timeout));
+    local.spawn_local(async move {
+        loop {
+            tokio::time::sleep(period).await;
+            watcher.patience.look();
         }
     });
     local.block_on(&runtime, async move {

@@ -191,9 +191,9 @@ fn silence_before_and_within_an_answer_ends_at_its_deadline() {
         let answer = attempt(&stalling, "/x", &headers, Bytes::new(), &mut deadline, &sent).await;
         let mut answer = answer.unwrap();
         deadline.phase("idle", Duration::from_millis(80));
-        let first = deadline.guard(poll_fn(|cx| answer.body.poll_data(cx))).await.unwrap();
+        let first = deadline.guard(std::pin::pin!(poll_fn(|cx| answer.body.poll_data(cx)))).await.unwrap();
         assert_eq!(first.unwrap().unwrap(), "data");
-        let next = deadline.guard(poll_fn(|cx| answer.body.poll_data(cx))).await;
+        let next = deadline.guard(std::pin::pin!(poll_fn(|cx| answer.body.poll_data(cx)))).await;
         assert!(matches!(next, Err(Unreachable::Timeout { step: "idle", .. })));
     });
 }

@@ -54,11 +54,10 @@ fn decimal(text: &str, whole_digits: usize, decimals: usize) -> Option<i64> {
     Some(value)
 }
 
-/// An amount as text: US dollars without loss and without needless zeros: `1`, `0.0375`, `-0.000000001`. Written once
-/// or more for every call, so nothing is allocated.
+/// An amount as text: US dollars without loss and without needless zeros: `1`, `0.0375`, `-0.000000001`. Written more
+/// than once for every call, so nothing is allocated.
 #[derive(Clone, Copy)]
 pub struct UsdText {
-    /// Right-aligned ASCII.
     text: [u8; LONGEST_USD],
     start: usize,
     end: usize,
@@ -66,41 +65,41 @@ pub struct UsdText {
 
 /// A sign, ten digits, a point, nine digits.
 const LONGEST_USD: usize = 21;
+/// Where the point stands; the whole part ends there.
+const POINT: usize = 11;
 
 impl UsdText {
     /// The text of `nanos` nano-USD.
     #[must_use]
     pub fn new(nanos: i64) -> Self {
-        let mut this = Self { text: [b'0'; LONGEST_USD], start: LONGEST_USD, end: LONGEST_USD };
-        let mut rest = nanos.unsigned_abs();
-        let mut decimals = 0;
-        while decimals < 9 || rest > 0 || decimals == 9 {
-            let digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-            rest /= 10;
-            // A zero at the end of the part after the point is not written.
-            if decimals >= 9 || digit != b'0' || this.start < this.end {
-                this.push(digit);
-            } else {
-                this.start -= 1;
-                this.end -= 1;
-            }
-            decimals += 1;
-            if decimals == 9 && this.start < this.end {
-                this.push(b'.');
-            }
-        }
+        let mut text = [b'0'; LONGEST_USD];
+        text[POINT] = b'.';
+        let amount = nanos.unsigned_abs();
+        let dollar = NANOS_PER_USD.unsigned_abs();
+        let part = u32::try_from(amount % dollar).unwrap_or_default();
+        let mut start = digits(&mut text[..POINT], amount / dollar).min(POINT - 1);
         if nanos < 0 {
-            this.push(b'-');
+            start -= 1;
+            text[start] = b'-';
         }
-        this
+        let mut end = POINT;
+        if part > 0 {
+            digits(&mut text[POINT + 1..], u64::from(part));
+            end = text.iter().rposition(|digit| *digit != b'0').map_or(POINT, |last| last + 1);
+        }
+        Self { text, start, end }
     }
+}
 
-    fn push(&mut self, byte: u8) {
-        if let Some(start) = self.start.checked_sub(1) {
-            self.start = start;
-            self.text[start] = byte;
-        }
+/// Writes `n` at the end of `place`. Returns where its first digit stands.
+fn digits(place: &mut [u8], mut n: u64) -> usize {
+    let mut at = place.len();
+    while n > 0 && at > 0 {
+        at -= 1;
+        place[at] = b'0' + u8::try_from(n % 10).unwrap_or_default();
+        n /= 10;
     }
+    at
 }
 
 impl std::ops::Deref for UsdText {

@@ -1,6 +1,7 @@
 //! Bodies: reading the caller's within limits, and what goes back.
 
 use super::fault::Fault;
+use super::framing::Answering;
 use crate::relay::Relay;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -15,8 +16,8 @@ use std::time::Duration;
 pub enum Body {
     /// All of it, or nothing more of it.
     Whole(Option<Bytes>),
-    /// A stream from a provider, governed while it flows.
-    Stream(Box<Relay>),
+    /// A stream from a provider, governed while it flows; and what its connection knows of it.
+    Stream(Box<Relay>, Option<Answering>),
 }
 
 impl Body {
@@ -37,21 +38,21 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
-            Self::Stream(relay) => relay.poll_frame(cx),
+            Self::Stream(relay, _) => relay.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Stream(relay) => relay.is_done(),
+            Self::Stream(relay, _) => relay.is_done(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(..) => SizeHint::default(),
         }
     }
 }

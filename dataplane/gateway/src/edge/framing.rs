@@ -7,6 +7,7 @@
 //! length instead would see other requests than we do (request smuggling), so such a request is refused, and so is one
 //! with two lengths, of which hyper takes equal ones. Only the bytes of heads are looked at.
 
+use super::patience::Owing;
 use bytes::Bytes;
 use smartflow_dialect::openai::error_body;
 use std::cell::Cell;
@@ -29,15 +30,51 @@ pub struct Framing {
     ambiguous: Cell<bool>,
     /// The connection is closed although its caller may still be sending.
     unread: Cell<bool>,
+    owing: Owing,
+    /// A stream is under way: its pauses are the provider's.
+    streaming: Cell<bool>,
+}
+
+/// A stream under way, until dropped.
+pub struct Answering(Rc<Framing>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.streaming.set(false);
+        self.0.owing.begin();
+    }
 }
 
 impl Framing {
     /// At the start of a connection.
     #[must_use]
-    pub fn new() -> Rc<Self> {
-        let framing = Self::default();
-        framing.at_head.set(true);
+    pub fn new(owing: Owing) -> Rc<Self> {
+        let framing = Self { at_head: Cell::new(true), owing, ..Self::default() };
+        framing.owing.begin();
         Rc::new(framing)
+    }
+
+    /// Since when it owes a head, when it does.
+    pub fn owing(&self) -> &Owing {
+        &self.owing
+    }
+
+    /// True while the head of a request is awaited or under way.
+    pub fn owes_head(&self) -> bool {
+        self.at_head.get() && !self.streaming.get()
+    }
+
+    /// The answer is a stream.
+    #[must_use]
+    pub fn stream(self: &Rc<Self>) -> Answering {
+        self.streaming.set(true);
+        Answering(self.clone())
+    }
+
+    /// A head was looked at whole.
+    pub fn head_seen(&self) {
+        self.heads.set(self.begun.get() + 1);
+        self.at_head.set(false);
     }
 
     /// Called for each request; true when its framing cannot be trusted.
@@ -61,6 +98,7 @@ impl Framing {
     pub fn body_done(&self) {
         self.heads.set(self.begun.get());
         self.at_head.set(true);
+        self.owing.begin();
     }
 }
 
@@ -109,8 +147,7 @@ impl<S> Watched<S> {
             self.line.clear();
             if ended {
                 self.framing.ambiguous.set(self.repeated || (self.length && self.encoding));
-                self.framing.heads.set(self.framing.begun.get() + 1);
-                self.framing.at_head.set(false);
+                self.framing.head_seen();
                 (self.length, self.repeated, self.encoding) = (false, false, false);
                 return;
             }
@@ -201,6 +238,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if this.replaces(data) {
             return this.poll_instead(cx, data.len());
         }
+        // Who reads a long answer slowly owes nothing yet.
+        this.framing.owing.begin();
         Pin::new(&mut this.stream).poll_write(cx, data)
     }
 
@@ -223,6 +262,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         {
             return this.poll_instead(cx, only.len());
         }
+        this.framing.owing.begin();
         Pin::new(&mut this.stream).poll_write_vectored(cx, data)
     }
 
@@ -236,7 +276,7 @@ mod tests {
     use super::*;
 
     fn ambiguous(pieces: &[&[u8]]) -> bool {
-        let framing = Framing::new();
+        let framing = Framing::new(Owing::default());
         let mut watched = Watched::new((), framing.clone());
         for piece in pieces {
             if framing.at_head.get() {
@@ -259,7 +299,7 @@ mod tests {
 
     #[test]
     fn two_lengths_are_one_too_many() {
-        let framing = Framing::new();
+        let framing = Framing::new(Owing::default());
         let mut watched = Watched::new((), framing.clone());
         watched.look(b"POST / HTTP/1.1\r\ncontent-length: 2\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
         assert!(framing.begin(false));
@@ -276,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_chunked_head_that_was_not_looked_at_is_refused() {
-        let framing = Framing::new();
+        let framing = Framing::new(Owing::default());
         let mut watched = Watched::new((), framing.clone());
         watched.look(b"POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\n");
         assert!(!framing.begin(false));

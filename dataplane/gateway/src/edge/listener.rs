@@ -1,17 +1,18 @@
 //! One listener per runtime on the same port (`SO_REUSEPORT`): the kernel spreads connections, nothing is stolen.
 
-use super::framing::{Framing, Watched};
+use super::framing::Watched;
 use super::linger::Lingering;
 use super::routes;
 use crate::worker::Worker;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -87,15 +88,13 @@ pub async fn serve(listener: TcpListener, worker: Rc<Worker>) -> io::Result<()> 
 
 async fn connection(stream: tokio::net::TcpStream, worker: Rc<Worker>) {
     let _open = worker.shared.drain.open();
-    let framing = Framing::new();
+    let framing = worker.patience.watch();
     let io = TokioIo::new(Watched::new(Lingering::new(stream, framing.clone()), framing.clone()));
     let drain = worker.shared.drain.clone();
-    let patience = worker.shared.settings.client_timeout;
-    let service = service_fn(move |request| routes::handle(request, worker.clone(), framing.clone()));
+    let told = framing.clone();
+    let service = service_fn(move |request| routes::handle(request, worker.clone(), told.clone()));
     let mut served = std::pin::pin!(
         http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(patience)
             .max_buf_size(LONGEST_HEAD * 2)
             .max_header_size(LONGEST_HEAD)
             .serve_connection(io, service)
@@ -108,7 +107,12 @@ async fn connection(stream: tokio::net::TcpStream, worker: Rc<Worker>) {
             draining = true;
             served.as_mut().graceful_shutdown();
         }
-        listens = true;
+        if !std::mem::replace(&mut listens, true) {
+            framing.owing().wake(cx.waker());
+        }
+        if framing.owing().is_over() {
+            return Poll::Ready(());
+        }
         // Errors of a connection (resets, bad heads) are its caller's own; hyper has answered what can be answered.
         served.as_mut().poll(cx).map(|_| ())
     })

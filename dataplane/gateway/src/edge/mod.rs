@@ -6,5 +6,6 @@ pub mod fault;
 pub mod framing;
 pub mod linger;
 pub mod listener;
+pub mod patience;
 pub mod rescue;
 pub mod routes;

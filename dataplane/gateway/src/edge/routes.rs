@@ -82,6 +82,9 @@ pub async fn handle(
     if response.headers().contains_key(CONNECTION) {
         framing.leave_unread();
     }
+    if let Body::Stream(_, answering) = response.body_mut() {
+        *answering = Some(framing.stream());
+    }
     if let Ok(id) = id {
         response.headers_mut().insert(REQUEST_ID, id.clone());
         let theirs = match dialect {

@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use smartflow_snapshot::{Auth, Protocol};
 use std::cell::Cell;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -115,7 +115,7 @@ pub async fn attempt(
             // Boxed: only few providers have a gate, and its wait is not a small future.
             deadline
                 .phase("queue", upstream.provider.concurrency.map_or(Duration::ZERO, |c| c.wait) + A_LITTLE);
-            let place = Box::pin(deadline.guard(gate.enter())).await??;
+            let place = Box::pin(async { deadline.guard(pin!(gate.enter())).await }).await??;
             // The wait before it was not the provider's.
             deadline.phase("first byte", upstream.provider.timeouts.first_byte);
             Some(place)
@@ -124,11 +124,11 @@ pub async fn attempt(
     if let Protocol::Simulated(settings) = &upstream.provider.protocol {
         sent.set(true);
         let path = if path == MESSAGES { CHAT } else { path };
-        return play(settings, path, &body, upstream.next_call(), deadline, place).await;
+        return Box::pin(play(settings, path, &body, upstream.next_call(), deadline, place)).await;
     }
     let (response, lease) = if pool.beside.is_empty() {
         let request = request(upstream, path, caller, body, pool.spare());
-        deadline.guard(pool.send(request, sent)).await??
+        deadline.guard(pin!(pool.send(request, sent))).await??
     } else {
         Box::pin(anywhere(pool, path, caller, body, deadline, sent)).await?
     };
@@ -150,7 +150,7 @@ async fn anywhere(
     while let Some(place) = places.advance() {
         let at = place.pool;
         let request = request(&at.upstream, path, caller, body.clone(), at.spare());
-        match deadline.guard(at.send(request, sent)).await? {
+        match deadline.guard(pin!(at.send(request, sent))).await? {
             Err(error) if error.is_of_place() => {
                 place.unreachable();
                 last = Some(error);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use smartflow_snapshot::Simulation;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
@@ -35,7 +35,7 @@ pub async fn play(
 ) -> Result<Answer, Unreachable> {
     let simulated = answer(path, body, settings, call);
     if !simulated.first_byte_delay.is_zero() {
-        deadline.guard(sleep(simulated.first_byte_delay)).await?;
+        deadline.guard(pin!(sleep(simulated.first_byte_delay))).await?;
     }
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(simulated.content_type));

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +106,7 @@ impl Pool {
     ) -> Result<(Response<Incoming>, Lease), Unreachable> {
         for _ in 0..STALE_TRIES {
             let Some(sender) = self.pooled() else { break };
-            match self.send_one(sender, request, sent).await {
+            match pin!(self.send_one(sender, request, sent)).await {
                 Ok(done) => return Ok(done),
                 Err((Some(unsent), _)) => request = unsent,
                 Err((None, error)) => return Err(error),

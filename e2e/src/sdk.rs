@@ -92,6 +92,7 @@ pub fn run(sdk: Sdk, target: &Target) -> String {
         .env("SDK_FREE_KEY", &target.free_key)
         .env("SDK_CHAT", &target.chat)
         .env("SDK_EMBED", &target.embed)
+        .env_remove("ANTHROPIC_CUSTOM_HEADERS")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("NO_PROXY", "127.0.0.1")
         .output()

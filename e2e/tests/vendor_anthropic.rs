@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use smartflow_e2e::client::{Client, message};
-use smartflow_e2e::vendor::{Config, End, Usage, Vendor};
+use smartflow_e2e::vendor::{Call, Config, End, Usage, Vendor};
 use std::time::Duration;
 
 const PATH: &str = "/v1/messages";
@@ -211,7 +211,8 @@ async fn it_streams_every_sort_of_event_in_order() {
         "message_stop",
     ];
     assert_eq!(kinds, expected);
-    assert_eq!(vendor.calls()[0].end, End::Complete);
+    let whole = |calls: &[Call]| calls[0].end == End::Complete;
+    vendor.until("the end to be noted", Duration::from_secs(1), whole).await;
 }
 
 #[tokio::test]
@@ -244,7 +245,9 @@ async fn it_counts_what_it_served_also_to_those_who_leave() {
     body["cache_control"] = json!({"type": "ephemeral"});
     let marked = client.post(PATH, &body).await.expect_status(200).json();
     let usage = &marked["usage"];
-    let call = &vendor.calls()[1];
+    // The answer is there before the vendor has noted that it was sent.
+    let noted = |calls: &[Call]| calls.iter().all(|c| c.end != End::Open);
+    let call = &vendor.until("the end to be noted", Duration::from_secs(1), noted).await[1];
     let counted = Usage { prompt: call.prompt, cached: 5, written: 4, completion: 9, reasoning: 0 };
     assert_eq!((call.served, call.end, call.reported), (9, End::Complete, Some(counted)));
     assert_eq!(usage["input_tokens"], call.prompt - 9);
@@ -257,7 +260,7 @@ async fn it_counts_what_it_served_also_to_those_who_leave() {
     let mut stream = client.try_stream_at(PATH, &long).await.unwrap().unwrap();
     assert_eq!(stream.read(10).await.deltas, 10);
     drop(stream);
-    let left = |calls: &[smartflow_e2e::vendor::Call]| calls[2].end == End::Left;
+    let left = |calls: &[Call]| calls[2].end == End::Left;
     let calls = vendor.until("the client to leave", Duration::from_secs(1), left).await;
     assert!((10..100).contains(&calls[2].served), "{}", calls[2].served);
     assert_eq!(calls[2].reported, None);
@@ -267,6 +270,7 @@ async fn it_counts_what_it_served_also_to_those_who_leave() {
         let told = client.try_stream_at(PATH, &body).await.unwrap().unwrap().all().await;
         assert!(told.deltas <= 4 && !told.done && (told.broken || !broken), "{fault}: {told:?}");
         assert_eq!(told.error.is_some(), fault == "error:4", "{fault}: {told:?}");
-        assert_eq!(vendor.calls().last().map(|c| (c.served, c.end)), Some((4, End::Broken)), "{fault}");
+        let calls = vendor.until("the end to be noted", Duration::from_secs(1), noted).await;
+        assert_eq!(calls.last().map(|c| (c.served, c.end)), Some((4, End::Broken)), "{fault}");
     }
 }

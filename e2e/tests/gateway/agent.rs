@@ -4,7 +4,7 @@
 use smartflow_e2e::agent::{install, take_a_note};
 use smartflow_e2e::gateway::Gateway;
 use smartflow_e2e::money::{cost, nano};
-use smartflow_e2e::vendor::{Config, End, Speech, Vendor};
+use smartflow_e2e::vendor::{Call, Config, End, Speech, Vendor};
 use smartflow_e2e::world::{World, anthropic_provider, budget, key, provider, token};
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ async fn task(speaks: Speech) {
     let told = tokio::task::spawn_blocking(move || take_a_note(&program, &url, &token("agent"), model)).await;
     let told = told.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
     assert_eq!(told["result"], "the mock vendor says what it was told. the ", "{told}");
-    let calls = vendor.calls();
+    let ended = |calls: &[Call]| calls.iter().all(|c| c.end != End::Open);
+    let calls = vendor.until("the last call to end", Duration::from_secs(5), ended).await;
     let ends: Vec<_> = calls.iter().map(|c| (c.path.clone(), c.end)).collect();
     assert!(ends.len() >= 2 && ends.iter().all(|(_, end)| *end == End::Complete), "{ends:?}");
     let served: i64 = calls.iter().filter_map(|c| c.reported).map(|u| cost(model, &u)).sum();

@@ -32,7 +32,7 @@ pub struct Targets {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub groups: Vec<String>,
     /// Models, by any name that their LLMProvider declares (`name`, alias, either after `provider/`): exact, `prefix*` or `*`.
-    /// `upstreamName` does not count: whoever may declare LLMProviders decides what a name stands for.
+    /// `upstreamName` counts as well, so that another name for a model is no way around a policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = r"^([!-)+-~]+\*?|\*)$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]

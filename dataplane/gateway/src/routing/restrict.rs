@@ -52,9 +52,11 @@ pub fn restrictions(
     all
 }
 
-/// Every name that leads to `model`: a policy that names one of them means the model, whatever the caller wrote.
+/// Every name that leads to `model`, and the one that its provider knows: a policy that names one of them means the
+/// model, whatever the caller wrote and whatever its LLMProvider calls it.
 fn names<'a>(written: &'a str, provider: &Provider, model: &'a Model) -> Vec<Cow<'a, str>> {
-    let short = std::iter::once(&model.name).chain(&model.aliases).map(|n| &**n);
+    let short =
+        std::iter::once(&model.name).chain(&model.aliases).chain([&model.upstream_name]).map(|n| &**n);
     let long = short.clone().map(|n| Cow::Owned(format!("{}/{n}", provider.name.name)));
     std::iter::once(written).chain(short).map(Cow::Borrowed).chain(long).collect()
 }
@@ -82,7 +84,7 @@ mod tests {
     fn model() -> Model {
         Model {
             name: "gpt".into(),
-            upstream_name: "gpt".into(),
+            upstream_name: "gpt-2026-11-01".into(),
             aliases: Box::new(["alias".into()]),
             price: Price::default(),
             context_window: None,
@@ -182,7 +184,9 @@ mod tests {
                 written
             ));
         }
-        for denied in ["alias", "vendor/gpt", "vendor/*", "vendor/alias"] {
+        for denied in
+            ["alias", "vendor/gpt", "vendor/*", "vendor/alias", "gpt-2026-11-01", "vendor/gpt-2026-*"]
+        {
             for written in ["gpt", "alias", "vendor/gpt"] {
                 let deny = access(Access { deny_models: grants(&[denied]), ..Access::default() });
                 assert!(blocked(deny, &[], written), "{written} is no way around {denied}");

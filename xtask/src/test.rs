@@ -28,7 +28,13 @@ pub(crate) fn run(root: &Path) -> Result<bool, ProcessError> {
     step("tests", start);
     let mut tests = process::cargo(root);
     tests.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
-    let ended_well = process::watch(&mut tests, |line| tally.see(line))?;
+    let mut ended_well = process::watch(&mut tests, |line| tally.see(line))?;
+
+    // By themselves: beside them nothing with a deadline should run.
+    step("edited inputs, a minute for each decoder", start);
+    let mut fuzz = process::cargo(root);
+    fuzz.args(["test", "--locked", "--package", "smartflow-dialect", "--test", "garbled", "--", "--ignored"]);
+    ended_well &= process::watch(&mut fuzz, |line| tally.see(line))?;
 
     step("done", start);
     for failure in tally.failures() {

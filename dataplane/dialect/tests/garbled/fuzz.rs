@@ -1,4 +1,4 @@
-//! The same for a minute each: `cargo test --release -p smartflow-dialect --test garbled -- --ignored`. An input that
+//! The same for a minute each: `cargo test -p smartflow-dialect --test garbled -- --ignored`, which `cargo xtask test` does. An input that
 //! fails is printed, and belongs into a test of its own.
 #![allow(clippy::print_stdout)]
 

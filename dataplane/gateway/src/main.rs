@@ -4,8 +4,8 @@ use clap::Parser;
 use smartflow_gateway::args::{Cli, Command};
 use std::process::ExitCode;
 
-/// A call makes some thirty small allocations; this allocator does them at a third of the cost of the C library's, and
-/// works as well in static images, where the C library's is slow.
+/// A call makes some thirty small allocations: with the C library's allocator they are a tenth of its instructions in
+/// user space, with this one less than half of that.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

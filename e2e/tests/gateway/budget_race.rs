@@ -222,6 +222,8 @@ async fn kill_9_in_the_middle_keeps_the_spend_and_the_cap() {
         "{served} nano-USD were served, {spent} billed, {forfeited} forfeited"
     );
     // What two kills cost was forfeited: all that was in flight, more of it the slower the machine.
+    // Sixteen calls at half a cent each, and what streams without a cap hold beside.
+    assert!(forfeited * 100 <= DOLLAR * 25, "two kills cost {forfeited} nano-USD of a dollar");
     let used = spent + forfeited;
     assert!(
         used * 100 >= DOLLAR * 95,

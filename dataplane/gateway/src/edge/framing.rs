@@ -31,8 +31,12 @@ pub struct Framing {
     /// The connection is closed although its caller may still be sending.
     unread: Cell<bool>,
     owing: Owing,
+    /// A request is being answered. Its head may have come pipelined, so that `at_head` does not tell.
+    serving: Cell<bool>,
     /// A stream is under way: its pauses are the provider's.
     streaming: Cell<bool>,
+    /// An answer waits for its caller to read on.
+    writing: Cell<bool>,
 }
 
 /// A stream under way, until dropped.
@@ -59,9 +63,15 @@ impl Framing {
         &self.owing
     }
 
-    /// True while the head of a request is awaited or under way.
+    /// True while the head of a request is awaited or under way, and nothing is owed to the caller.
     pub fn owes_head(&self) -> bool {
-        self.at_head.get() && !self.streaming.get()
+        self.at_head.get() && !self.serving.get() && !self.streaming.get() && !self.writing.get()
+    }
+
+    /// Something was written, or (`pending`) waits to be.
+    fn written(&self, pending: bool) {
+        self.writing.set(pending);
+        self.owing.begin();
     }
 
     /// The answer is a stream.
@@ -80,6 +90,7 @@ impl Framing {
     /// Called for each request; true when its framing cannot be trusted.
     pub fn begin(&self, chunked: bool) -> bool {
         self.begun.set(self.begun.get() + 1);
+        self.serving.set(true);
         // A chunked request whose head came pipelined behind a body was not looked at: refuse what was not checked.
         self.ambiguous.get() || (chunked && self.heads.get() < self.begun.get())
     }
@@ -98,6 +109,7 @@ impl Framing {
     pub fn body_done(&self) {
         self.heads.set(self.begun.get());
         self.at_head.set(true);
+        self.serving.set(false);
         self.owing.begin();
     }
 }
@@ -238,9 +250,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if this.replaces(data) {
             return this.poll_instead(cx, data.len());
         }
-        // Who reads a long answer slowly owes nothing yet.
-        this.framing.owing.begin();
-        Pin::new(&mut this.stream).poll_write(cx, data)
+        let polled = Pin::new(&mut this.stream).poll_write(cx, data);
+        this.framing.written(polled.is_pending());
+        polled
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -262,8 +274,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         {
             return this.poll_instead(cx, only.len());
         }
-        this.framing.owing.begin();
-        Pin::new(&mut this.stream).poll_write_vectored(cx, data)
+        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, data);
+        this.framing.written(polled.is_pending());
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

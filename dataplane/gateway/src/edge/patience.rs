@@ -106,6 +106,17 @@ mod tests {
         assert!(!served.owing().is_over(), "the wait for the next head begins when the last body was read");
         patience.look();
         assert!(served.owing().is_over());
+        let pipelined = patience.watch();
+        // Its head came behind another request's body, and nobody looked at it.
+        pipelined.begin(false);
+        for _ in 0..=LOOKS {
+            patience.look();
+        }
+        assert!(
+            !pipelined.owing().is_over(),
+            "a call that takes long is not a slow caller, pipelined or not"
+        );
+        drop(pipelined);
         let streaming = patience.watch();
         let stream = streaming.stream();
         for _ in 0..=LOOKS {

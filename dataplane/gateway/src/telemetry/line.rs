@@ -222,14 +222,14 @@ impl Line<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::{Value, json};
     use smartflow_snapshot::{FaultClass, Grants, Overrides};
     use std::collections::BTreeMap;
 
-    fn key() -> Key {
+    pub(in crate::telemetry) fn key() -> Key {
         let mut owner = Owner { user: Some("a \"b\"".into()), team: Some("reds".into()), ..Owner::default() };
         owner.groups = ["x\ty".into()].into();
         owner.labels = std::sync::Arc::new(BTreeMap::from([("cost\n".into(), "4\\2".into())]));
@@ -244,6 +244,36 @@ mod tests {
             disabled: false,
             expires_at: None,
             parents: Box::default(),
+        }
+    }
+
+    /// A call of which little is told.
+    pub(in crate::telemetry) fn short(key: &Key) -> UsageLine<'_> {
+        UsageLine {
+            time: 0,
+            request_id: "req_1",
+            trace_id: None,
+            endpoint: "chat",
+            key,
+            requested_model: "m",
+            target: None,
+            chain: None,
+            legs: &[],
+            user: None,
+            metadata: None,
+            stream: false,
+            usage: Usage::default(),
+            cost: 37_500,
+            estimated: false,
+            status: 200,
+            outcome: Outcome::Ok,
+            code: None,
+            attempts: 1,
+            latency_us: 3,
+            first_byte_us: 2,
+            overhead_us: 1,
+            would_block: &[],
+            above_soft_limit: false,
         }
     }
 
@@ -269,30 +299,16 @@ mod tests {
             "usage": {"input": 5, "output": 7, "cached_input": 2}, "cost_usd": "0.000000001", "estimated": true,
         });
         let line = UsageLine {
-            time: 0,
-            request_id: "req_1",
-            trace_id: None,
-            endpoint: "chat",
-            key: &key,
             requested_model: "a\"\\\u{1}",
-            target: None,
             chain: Some(&chain),
             legs: &legs,
             user: Some("line\nbreak"),
             metadata: Some("{\n \"a\":\r\n\"b\\n\"}"),
             stream: true,
             usage,
-            cost: 37_500,
-            estimated: false,
-            status: 200,
-            outcome: Outcome::Ok,
-            code: None,
-            attempts: 1,
-            latency_us: 3,
-            first_byte_us: 2,
-            overhead_us: 1,
             would_block: &[&dry, &[]],
             above_soft_limit: true,
+            ..short(&key)
         };
         let (metadata, value) = written(&line);
         assert_eq!(metadata, json!({"a": "b\n"}));

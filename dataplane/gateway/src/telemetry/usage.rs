@@ -210,3 +210,38 @@ fn write_until(stop: &AtomicBool, queues: &[Arc<Queue>], mut sink: Option<Box<dy
         std::thread::park_timeout(PERIOD);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::telemetry::line::tests as line;
+
+    #[test]
+    fn stamps_are_rfc_3339_in_milliseconds_from_second_to_second() {
+        let mut stamp = Stamp::default();
+        for millis in [0, 7, 999, 1_000, 1_795_271_958_042, 1_795_271_958_043, -1] {
+            let exact = Timestamp::from_millisecond(millis).unwrap();
+            assert_eq!(stamp.at(millis), format!("{exact:.3}"));
+        }
+    }
+
+    #[test]
+    fn what_nobody_writes_is_dropped_and_counted_not_kept_for_ever() {
+        let dropped = Counter::default();
+        let full = Waiting { text: vec![b' '; MOST_WAITING], ..Waiting::default() };
+        let queue =
+            Queue { waiting: Some(Mutex::new(full)), writer: OnceLock::new(), dropped: dropped.clone() };
+        let key = line::key();
+        queue.push(&line::short(&key));
+        assert_eq!(dropped.get(), 1);
+        let mut text = Vec::new();
+        queue.take(&mut text);
+        assert_eq!(text.len(), MOST_WAITING, "nothing more is kept");
+        queue.push(&line::short(&key));
+        text.clear();
+        queue.take(&mut text);
+        assert!(text.ends_with(b"}\n"), "it goes on once there is room");
+        assert_eq!(dropped.get(), 1);
+    }
+}

@@ -75,8 +75,8 @@ impl Deadline {
         Poll::Pending
     }
 
-    /// `future`, unless a deadline passes first. It stays where it is pinned: futures of calls are large, and moving one
-    /// into the next costs more than what they do.
+    /// `future`, unless a deadline passes first. It stays where it is pinned: the futures of a call are some KiB, and would
+    /// be copied from one into the next.
     ///
     /// # Errors
     /// [`Unreachable::Timeout`]

@@ -1,9 +1,20 @@
 #!/usr/bin/env bash
-# Installs the official SDKs, pinned, for the end-to-end tests: a Python venv in .tools/ and node_modules in node/.
-# Does nothing when they are there and the pins have not changed.
+# Installs what the end-to-end tests need: Redis and Sentinel (Debian's packages), and the official SDKs, pinned: a Python
+# venv in .tools/ and node_modules in node/. Does nothing when they are there and the pins have not changed.
 set -euo pipefail
 cd "$(dirname "$0")"
 mkdir -p .tools
+
+if ! command -v redis-server >/dev/null || ! command -v redis-sentinel >/dev/null || ! command -v redis-cli >/dev/null; then
+  if ! command -v apt-get >/dev/null; then
+    echo "redis-server, redis-sentinel and redis-cli are needed on the PATH" >&2
+    exit 1
+  fi
+  root=$([ "$(id -u)" = 0 ] || echo sudo)
+  # The packages would start servers of their own, on the usual ports.
+  $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends redis-server redis-sentinel redis-tools ||
+    { $root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends redis-server redis-sentinel redis-tools; }
+fi
 
 pins() { cat python/requirements.txt node/package-lock.json | sha256sum | cut -d' ' -f1; }
 if [ "$(cat .tools/installed 2>/dev/null || true)" = "$(pins)" ] && [ -x .tools/venv/bin/python ] && [ -d node/node_modules ]; then

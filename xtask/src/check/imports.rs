@@ -4,11 +4,13 @@ use super::Findings;
 use crate::workspace::Workspace;
 
 /// Package, and what of ours it may be built with. `None` = anything. A package that is not listed is a finding.
-const MAY_IMPORT: [(&str, Option<&[&str]>); 9] = [
+const MAY_IMPORT: [(&str, Option<&[&str]>); 11] = [
     ("smartflow-crds", Some(&[])),
     ("smartflow-snapshot", Some(&[])),
     ("smartflow-dialect", Some(&[])),
     ("smartflow-ledger", Some(&[])),
+    ("smartflow-store", Some(&[])),
+    ("smartflow-rig", Some(&[])),
     ("smartflow-compile", Some(&["smartflow-crds", "smartflow-snapshot"])),
     (
         "smartflow-gateway",
@@ -18,6 +20,7 @@ const MAY_IMPORT: [(&str, Option<&[&str]>); 9] = [
             "smartflow-compile",
             "smartflow-dialect",
             "smartflow-ledger",
+            "smartflow-store",
         ]),
     ),
     ("smartflow-e2e", None),

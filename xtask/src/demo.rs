@@ -1,7 +1,10 @@
 //! `cargo xtask demo`: a governed gateway on this machine, asked real questions, with no account anywhere.
 
+mod blame;
 mod gateway;
+mod guard;
 mod http;
+mod lock;
 mod story;
 
 use crate::process::{self, ProcessError};
@@ -52,7 +55,8 @@ pub(crate) fn run(args: &Args, root: &Path) -> Result<(), Error> {
     let mut gateway = Gateway::start(root)?;
     let told = story::tell(&mut gateway);
     if let Err(fault) = told {
-        println!("\nThe gateway's log: {}", gateway.log().display());
+        println!();
+        blame::lines(&gateway).iter().for_each(|line| println!("{line}"));
         gateway.stop()?;
         return Err(fault);
     }

@@ -3,7 +3,7 @@
 use crate::finding::{Finding, Position};
 use crate::manifest::Manifest;
 use crate::object::{Object, ObjectRef};
-use crate::yaml::{Documents, Tree, check};
+use crate::yaml::{Documents, Tree, check, explain};
 use std::collections::BTreeMap;
 
 /// Text that is parsed once, what it holds being kept until its end is seen; a longer one is checked first.
@@ -49,11 +49,12 @@ pub fn load(text: &str) -> Result<Loaded, Finding> {
 pub fn load_each(text: &str, mut each: impl FnMut(Item)) -> Result<(), Finding> {
     if text.len() <= AT_ONCE {
         let read = |document: Result<_, _>| document.map(|(tree, findings)| item(&tree, findings));
-        let items = Documents::of(text).map(read).collect::<Result<Vec<_>, _>>()?;
+        let items = Documents::of(text).map(read).collect::<Result<Vec<_>, _>>();
+        let items = items.map_err(|fault| explain(text, fault))?;
         items.into_iter().for_each(each);
         return Ok(());
     }
-    check(text)?;
+    check(text).map_err(|fault| explain(text, fault))?;
     for document in Documents::of(text) {
         let (tree, findings) = document?;
         each(item(&tree, findings));

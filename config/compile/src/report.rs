@@ -24,6 +24,9 @@ pub struct Report {
     pub object: ObjectRef,
     /// What of it is in force.
     pub serving: Serving,
+    /// Names of a chain's targets that do not serve, while the others do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Box<str>>,
     /// Faults: its own first, then those of what it refers to.
     pub findings: Vec<Finding>,
 }
@@ -100,15 +103,29 @@ impl Report {
     }
 
     fn programmed(&self, programmed: &Programmed) -> ConditionState {
+        let without = self.missing();
         let (status, reason, message) = match (self.serving, programmed) {
             (Serving::Nothing, _) => ("False", "NotServed", "It is not in force.".to_owned()),
-            (Serving::LastGood, _) => ("False", "LastGood", "The last valid spec is in force.".to_owned()),
+            (Serving::LastGood, _) => {
+                ("False", "LastGood", format!("The last valid spec is in force{without}."))
+            }
             (Serving::Closed, _) => ("False", "Closed", "It blocks what it concerns.".to_owned()),
-            (Serving::Current, Programmed::Yes) => ("True", "Programmed", "It is in force.".to_owned()),
+            (Serving::Current, Programmed::Yes) => {
+                ("True", "Programmed", format!("It is in force{without}."))
+            }
             (Serving::Current, Programmed::No) => ("False", "Pending", "It is on its way.".to_owned()),
             (Serving::Current, Programmed::Unknown(reason, message)) => ("Unknown", *reason, message.clone()),
         };
         ConditionState { kind: "Programmed", status, reason, message }
+    }
+
+    /// Words for the targets that do not serve.
+    fn missing(&self) -> String {
+        match &self.without[..] {
+            [] => String::new(),
+            [one] => format!(": it serves without target {one}"),
+            more => format!(": it serves without targets {}", more.join(", ")),
+        }
     }
 
     fn ready(&self, parts: [&ConditionState; 3]) -> ConditionState {

@@ -6,7 +6,7 @@ mod declare;
 
 use declare::{chain, key, name, provider, report, said, simulated, world};
 use serde_json::{Value, json};
-use smartflow_compile::{Change, Compiled, Compiler, Kind, Object, Reason, Serving, Settings};
+use smartflow_compile::{Change, Compiled, Compiler, Kind, Object, Programmed, Reason, Serving, Settings};
 use smartflow_snapshot::{FaultClass, Meaning};
 
 /// A chain that answers to `models` and goes to these (provider, model).
@@ -174,6 +174,26 @@ fn a_chain_with_missing_targets_serves_the_others() {
     let report = report(&compiled, Kind::FallbackChain, "a", "c");
     assert!(report.findings.iter().all(|f| f.condition == smartflow_compile::Condition::ResolvedRefs));
     assert_eq!(report.serving, Serving::Current);
+}
+
+#[test]
+fn conditions_say_without_which_targets_a_chain_serves() {
+    let programmed = |targets: &[(&str, &str)]| {
+        let compiled =
+            world([provider("a", "p", simulated(&["simulated-x"])), chain("a", "c", to(&["fast"], targets))]);
+        let conditions = report(&compiled, Kind::FallbackChain, "a", "c").conditions(&Programmed::Yes);
+        let is = |kind: &str| conditions.iter().find(|c| c.kind == kind).unwrap().clone();
+        (is("ResolvedRefs").status, is("Ready").status, is("Programmed").status, is("Programmed").message)
+    };
+    let said = |refs, ready, status, message: &str| (refs, ready, status, message.to_owned());
+    let whole = programmed(&[("p", "simulated-x")]);
+    assert_eq!(whole, said("True", "True", "True", "It is in force."));
+    let one = programmed(&[("gone", "simulated-x"), ("p", "simulated-x")]);
+    assert_eq!(one, said("False", "False", "True", "It is in force: it serves without target t0."));
+    let two = programmed(&[("p", "simulated-x"), ("p", "simulated-y"), ("q", "simulated-x")]);
+    assert_eq!(two, said("False", "False", "True", "It is in force: it serves without targets t1, t2."));
+    let none = programmed(&[("gone", "simulated-x")]);
+    assert_eq!(none, said("False", "False", "False", "It is not in force."));
 }
 
 #[test]

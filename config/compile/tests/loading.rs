@@ -287,3 +287,29 @@ fn a_fault_at_the_end_makes_the_whole_text_unreliable_however_long_it_is() {
         assert_eq!(load(&text).unwrap().objects.len(), 1);
     }
 }
+
+/// What the parser stumbles over is after it.
+#[test]
+fn a_bracket_that_is_not_closed_is_told_where_it_is() {
+    let at = |text: &str| {
+        let fault = load(text).unwrap_err();
+        (fault.at.unwrap().line, fault.at.unwrap().column, fault.message.to_string())
+    };
+    let list = "This is not YAML: the [ here is not closed.";
+    for text in [
+        "a: 1\nmodels: [\"x\", \"y\"\nbudget:\n  limit: 1\n",
+        "a: 1\nmodels: [x, 'it''s', \"]\" # ]\n",
+        "a: 1\nmodels: [x\nb: [1, {c: d}]\n---\nz: ]\n",
+        "a:\n- b: [x, [y, z]\n- c\n",
+    ] {
+        let (line, _, message) = at(text);
+        assert_eq!((line, &*message), (2, list), "{text}");
+    }
+    let map = "This is not YAML: the { here is not closed.".to_owned();
+    assert_eq!(at("a: 1\nprice: {x: 1, y: 2\nb: 2\n---\nz: 1\n"), (2, 8, map));
+    // Faults of other kinds stay where they are.
+    for (text, line) in [("a: 1\nb: [x,\n  c: d: e,\n  y]\n", 3), ("a: [b]\n c: d\n", 2), ("a: ]\n", 1)] {
+        let (found, _, message) = at(text);
+        assert!(found == line && !message.contains("closed"), "{text} {found} {message}");
+    }
+}

@@ -125,6 +125,56 @@ fn a_key_that_grants_nothing_that_exists_is_warned() {
     }
 }
 
+fn messages(compiled: &Compiled, kind: Kind, name: &str) -> Vec<String> {
+    declare::report(compiled, kind, "a", name).findings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn each_entry_that_matches_nothing_is_named() {
+    let models = ["simulated-x", "simulated-q", "b*", "simulated-*"];
+    let partly = key("a", "partly", json!({ "models": models }));
+    let mut compiler = Compiler::new(&Settings::default());
+    let shared = |models| Change::Set(Box::new(provider("platform", "shared", simulated(models))));
+    compiler.apply([shared(&["simulated-x"]), Change::Set(Box::new(partly))]);
+    let told = |compiler: &Compiler| {
+        let id = smartflow_compile::ObjectRef { kind: Kind::VirtualKey, name: name("a", "partly") };
+        let report = compiler.report(&id).unwrap();
+        assert!(report.is_ready(), "a warning");
+        report.findings.iter().map(|f| f.message.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&compiler), ["No model that exists here matches b*, simulated-q."]);
+    // Which entries they are may change while some always are.
+    let reports = compiler.apply([shared(&["simulated-q"])]).reports;
+    assert!(reports.iter().any(|r| r.object.kind == Kind::VirtualKey), "it is told anew");
+    assert_eq!(told(&compiler), ["No model that exists here matches b*, simulated-x."]);
+    compiler.apply([shared(&["simulated-q", "simulated-x"])]);
+    assert_eq!(told(&compiler), ["No model that exists here matches b*."]);
+    let many: Vec<String> = (0..8).map(|i| format!("no-{i}")).collect();
+    let compiled = world([key("a", "many", json!({ "models": many }))]);
+    let message = &messages(&compiled, Kind::VirtualKey, "many")[0];
+    assert!(message.contains("no-4 and 3 more.") && !message.contains("no-5"), "{message}");
+}
+
+/// The ways out that the finding names, each tried.
+#[test]
+fn a_clash_has_ways_out() {
+    let one = || provider("a", "one", simulated(&["simulated-x"]));
+    let two = || provider("a", "two", simulated(&["simulated-x"]));
+    let granted = |models: serde_json::Value| key("a", "k", json!({ "models": models }));
+    let compiled = world([one(), two(), granted(json!(["simulated-x"]))]);
+    let fix = &messages(&compiled, Kind::LLMProvider, "one")[0];
+    assert!(fix.contains("a FallbackChain") && fix.contains("must list one/<model> or one/*"), "{fix}");
+    assert_eq!(messages(&compiled, Kind::VirtualKey, "k").len(), 1, "the key is told, too");
+    let chain = json!({ "models": ["simulated-x"],
+        "targets": [{ "name": "t", "providerRef": { "name": "two" }, "model": "simulated-x" }] });
+    let chained = world([one(), two(), declare::chain("a", "c", chain), granted(json!(["simulated-x"]))]);
+    assert_eq!(serves(&chained, "a", "simulated-x"), some("a/c"));
+    assert!(messages(&chained, Kind::VirtualKey, "k").is_empty());
+    let long = world([one(), two(), granted(json!(["one/*"]))]);
+    assert_eq!(serves(&long, "a", "one/simulated-x"), some("a/one"));
+    assert!(messages(&long, Kind::VirtualKey, "k").is_empty());
+}
+
 /// Gone and back within one change: what it is told must not get lost.
 #[test]
 fn a_provider_that_is_replaced_keeps_its_clash() {

@@ -3,9 +3,9 @@
 mod print;
 
 use crate::args::{Check, Format};
-use crate::source::{Environment, FileFindings, SourceError, World, inspect, process_environment};
+use crate::source::{Environment, FileFindings, SourceError, World, inspect, place, process_environment};
 use serde::Serialize;
-use smartflow_compile::{Finding, ObjectRef, Reason, Severity, locate_all};
+use smartflow_compile::{Finding, ObjectRef, Reason, Severity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
@@ -100,7 +100,7 @@ pub fn inspected(
     let world = inspect(folder, platform_namespaces, lenient)?;
     let mut findings = of_files(folder, &world.files);
     findings.extend(of_objects(folder, &world));
-    findings.extend(unset.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|name| not_set(name)));
+    findings.extend(not_set(folder, &world, &unset.lock().unwrap_or_else(PoisonError::into_inner)));
     findings.sort();
     findings.dedup();
     let errors = findings.iter().filter(|f| f.severity == Severity::Error).count();
@@ -137,21 +137,6 @@ fn of_objects(folder: &Path, world: &World) -> Vec<Found> {
     all
 }
 
-/// Finds lines for findings that came up when objects were put together.
-fn place(path: &Path, findings: &mut [(&ObjectRef, Finding)]) {
-    let mut unplaced: Vec<_> = findings.iter_mut().filter(|(_, f)| f.at.is_none()).collect();
-    if unplaced.is_empty() {
-        return;
-    }
-    // Without the text the finding is told without a line.
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let places: Vec<(&ObjectRef, &str)> = unplaced.iter().map(|(object, f)| (*object, &*f.path)).collect();
-    let positions = locate_all(&text, &places);
-    for ((_, finding), position) in unplaced.iter_mut().zip(positions) {
-        finding.at = position;
-    }
-}
-
 fn found(folder: &Path, file: &str, object: Option<&ObjectRef>, finding: &Finding) -> Found {
     Found {
         file: folder.join(file).display().to_string(),
@@ -166,16 +151,17 @@ fn found(folder: &Path, file: &str, object: Option<&ObjectRef>, finding: &Findin
     }
 }
 
-fn not_set(variable: &str) -> Found {
-    Found {
-        file: String::new(),
-        line: None,
-        column: None,
-        severity: Severity::Warning,
-        object: String::new(),
-        path: String::new(),
-        reason: Reason::SecretUnresolved.as_str(),
-        message: format!("The environment variable {variable} is not set here."),
-        fix: format!("Set {variable} in the environment that the gateway is started in."),
+/// Variables of `unset`, each where it is referred to.
+fn not_set(folder: &Path, world: &World, unset: &BTreeSet<String>) -> Vec<Found> {
+    let mut all = Vec::new();
+    for variable in world.variables.iter().filter(|v| unset.contains(&v.name)) {
+        let name = &variable.name;
+        let message = format!("The environment variable {name} is not set here.");
+        let fix = format!("Set {name} in the environment that the gateway is started in.");
+        let finding = Finding::reference(Reason::SecretUnresolved, &variable.path, message, fix).warning();
+        let mut findings = [(&variable.object, finding)];
+        place(&folder.join(&*variable.file), &mut findings);
+        all.extend(findings.iter().map(|(object, f)| found(folder, &variable.file, Some(object), f)));
     }
+    all
 }

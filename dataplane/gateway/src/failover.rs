@@ -7,7 +7,7 @@ use crate::budget::hold;
 use crate::edge::body::Body;
 use crate::edge::fault::Fault;
 use crate::exchange::{Bill, Exchange};
-use crate::pipeline::{Lost, authorise, failed, judge, send, tell, translation};
+use crate::pipeline::{Lost, authorise, give_up, judge, send, tell, translation};
 use crate::posed::Posed;
 use crate::reply;
 use crate::routing::Route;
@@ -38,9 +38,9 @@ pub async fn run(
     asked.note(&mut exchange);
     let (mut plan, mut step) = match begin(&exchange, asked, legs, wishes) {
         Ok(begun) => begun,
-        Err(fault) => return Err(failed(exchange, fault, None)),
+        Err(fault) => return give_up(exchange, fault, None),
     };
-    let mut last = None;
+    let (mut last, mut unpriced) = (None, None);
     loop {
         let target = step.target;
         if !step.wait.is_zero() {
@@ -50,7 +50,7 @@ pub async fn run(
         }
         let Some(route) = legs.route(target) else {
             let why = format!("chain {} has no route to its target {target}", legs.chain.name);
-            return Err(failed(exchange, Fault::Internal { why }, None));
+            return give_up(exchange, Fault::Internal { why }, None);
         };
         let left = plan.left(exchange.worker().shared.clock.now().mono);
         let lost = match attempt(exchange, asked, route, step.permit, left).await {
@@ -58,7 +58,21 @@ pub async fn run(
             Err(Failed::Before(exchange, fault)) => {
                 // No room for another attempt: the fault of the one before is what the caller is told (L22).
                 let fault = last.unwrap_or(fault);
-                return Err(failed(exchange, fault, Some(Bill::Nothing)));
+                return give_up(exchange, fault, Some(Bill::Nothing));
+            }
+            Err(Failed::Passed(back, fault)) => {
+                let now = back.worker().shared.clock.now().mono;
+                match plan.pass(&legs.healths, now) {
+                    Some(found) => {
+                        (exchange, step) = (back, found);
+                        unpriced = unpriced.or(Some(fault));
+                        continue;
+                    }
+                    None => {
+                        let fault = last.or(unpriced).unwrap_or(fault);
+                        return give_up(back, fault, Some(Bill::Nothing));
+                    }
+                }
             }
             Err(Failed::At(lost)) => lost,
         };
@@ -66,7 +80,7 @@ pub async fn run(
         exchange = back;
         match next(&mut exchange, legs, wishes, &mut plan, target, &fault, served) {
             Some(found) => (step, last) = (found, Some(fault)),
-            None => return Err(Lost { exchange, fault, served }.finish()),
+            None => return Lost { exchange, fault, served }.finish(),
         }
     }
 }
@@ -97,6 +111,8 @@ fn begin(
 enum Failed {
     /// Nothing was sent.
     Before(Box<Exchange>, Fault),
+    /// What is asked has no price at this target: nothing was sent, and another one may have a price.
+    Passed(Box<Exchange>, Fault),
     /// The target failed, or we did.
     At(Lost),
 }
@@ -121,6 +137,7 @@ async fn attempt(
     };
     let reserved = match hold::reserve(&mut exchange, posed.form(), route).await {
         Ok(reserved) => reserved,
+        Err(fault @ Fault::PriceUnknown { .. }) => return Err(Failed::Passed(exchange, fault)),
         Err(fault) => return Err(Failed::Before(exchange, fault)),
     };
     exchange.begin_leg(route.clone(), permit);

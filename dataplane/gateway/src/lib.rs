@@ -10,11 +10,13 @@ pub mod asked;
 pub mod budget;
 pub mod catalog;
 pub mod check;
+pub mod discretion;
 pub mod edge;
 pub mod exchange;
 #[cfg(test)]
 mod exchange_tests;
 pub mod failover;
+pub mod findings;
 pub mod identity;
 pub mod listing;
 pub mod live;

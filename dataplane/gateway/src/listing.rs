@@ -10,6 +10,7 @@ use http::Response;
 use smartflow_dialect::openai::ModelEntry;
 use smartflow_dialect::{Dialect, anthropic, openai};
 use smartflow_snapshot::Meaning;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 fn caller(
@@ -52,7 +53,8 @@ pub fn all(call: &Call, worker: &Rc<Worker>, dialect: Dialect) -> Result<Respons
 /// [`Fault::ModelNotFound`], also for a model that was not granted.
 pub fn one(call: &Call, worker: &Rc<Worker>, dialect: Dialect) -> Result<Response<Body>, Fault> {
     let (live, caller) = caller(call, worker)?;
-    let name = call.head.uri.path().strip_prefix("/v1/models/").unwrap_or_default();
+    let written = call.head.uri.path().strip_prefix("/v1/models/").unwrap_or_default();
+    let name = &*decoded(written).ok_or_else(|| Fault::ModelNotFound { model: written.to_owned() })?;
     let granted = caller.key.models.allows(name);
     let meaning = live.snapshot.names.resolve(&caller.key.name.namespace, name).filter(|_| granted);
     let meaning = meaning.ok_or_else(|| Fault::ModelNotFound { model: name.to_owned() })?;
@@ -62,4 +64,40 @@ pub fn one(call: &Call, worker: &Rc<Worker>, dialect: Dialect) -> Result<Respons
         Dialect::Anthropic => anthropic::model_body(entry),
     };
     Ok(respond(200, body))
+}
+
+/// A path's part without its percent signs; clients write `provider%2Fmodel`. `None`: it is no text.
+fn decoded(part: &str) -> Option<Cow<'_, str>> {
+    if !part.contains('%') {
+        return Some(part.into());
+    }
+    let mut pieces = part.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2)?;
+        let digits = digits.bytes().all(|b| b.is_ascii_hexdigit()).then_some(digits)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded;
+
+    #[test]
+    fn parts_of_a_path() {
+        for (written, meant) in [
+            ("gpt-5", Some("gpt-5")),
+            ("vendor%2Fgpt%2d5", Some("vendor/gpt-5")),
+            ("caf%C3%A9", Some("caf\u{e9}")),
+            ("%", None),
+            ("a%2", None),
+            ("a%+1", None),
+            ("a%ff", None),
+        ] {
+            assert_eq!(decoded(written).as_deref(), meant, "{written}");
+        }
+    }
 }

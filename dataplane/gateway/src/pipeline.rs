@@ -23,7 +23,7 @@ use crate::upstream::attempt::{Answer, CHAT, COUNT, EMBEDDINGS, MESSAGES, attemp
 use crate::upstream::deadline::Deadline;
 use crate::worker::Worker;
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 use smartflow_dialect::Dialect;
 use smartflow_snapshot::Timeouts;
@@ -128,13 +128,13 @@ pub async fn run(
         Ok(Ran::Model(asked, translation, route, reserved, (answer, deadline))) => {
             let posed = Posed { caller: &asked, translation };
             let answered = pin!(reply::answer(exchange, posed, &route, reserved, answer, deadline)).await;
-            answered.map_err(Lost::finish)
+            answered.or_else(Lost::finish)
         }
         Ok(Ran::Counted(tokens, route)) => Ok(reply::counted(exchange, tokens, &route)),
         Ok(Ran::Chain(asked, legs, wishes)) => {
             Box::pin(failover::run(exchange, &asked, &legs, wishes.as_deref())).await
         }
-        Err(fault) => Err(failed(exchange, fault, None)),
+        Err(fault) => give_up(exchange, fault, None),
     }
 }
 
@@ -197,10 +197,12 @@ pub struct Lost {
 
 impl Lost {
     /// Gives up: the caller is told.
-    #[must_use]
-    pub fn finish(mut self) -> Fault {
+    ///
+    /// # Errors
+    /// As [`give_up`].
+    pub fn finish(mut self) -> Result<Response<Body>, Fault> {
         self.exchange.unanswered();
-        failed(self.exchange, self.fault, self.served)
+        give_up(self.exchange, self.fault, self.served)
     }
 }
 
@@ -248,6 +250,21 @@ pub async fn send(
         pin!(attempt(&route.pool, endpoint.path(), headers, body, &mut deadline, &exchange.sent)).await;
     exchange.waited(waited);
     Ok((answer?, deadline))
+}
+
+/// Finishes an exchange that has no answer to give. Once a provider was called, what the caller is told says which.
+///
+/// # Errors
+/// The fault, when none was.
+pub fn give_up(exchange: Box<Exchange>, fault: Fault, served: Option<Bill>) -> Result<Response<Body>, Fault> {
+    let Some(route) = exchange.route.clone().filter(|_| exchange.attempts > 0) else {
+        return Err(failed(exchange, fault, served));
+    };
+    let (mut headers, dialect) = (HeaderMap::new(), exchange.endpoint().dialect());
+    reply::attempted(&mut headers, &exchange, &route);
+    let mut response = failed(exchange, fault, served).into_response(dialect);
+    response.headers_mut().extend(headers);
+    Ok(response)
 }
 
 /// Finishes an exchange that has no (or no whole) answer to give. `served`: what a broken stream owes.

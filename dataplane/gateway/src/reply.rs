@@ -2,6 +2,7 @@
 
 use crate::budget::hold::Reserved;
 use crate::budget::slices::Slices;
+use crate::discretion::clean;
 use crate::edge::body::Body;
 use crate::edge::fault::Fault;
 use crate::exchange::{Bill, End, Exchange};
@@ -24,7 +25,6 @@ use smartflow_dialect::translate::{self, Garbled, classify};
 use smartflow_dialect::{Dialect, Usage, anthropic};
 use smartflow_ledger::Now;
 use smartflow_ledger::money::UsdText;
-use smartflow_snapshot::Auth;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::time::Instant;
@@ -128,6 +128,23 @@ fn headers(
     now: Instant,
 ) -> HeaderMap {
     let mut headers = exchange.spent_headers();
+    attempted(&mut headers, exchange, route);
+    if let Some(dropped) = posed.translation.as_ref().and_then(|t| t.dropped.clone()) {
+        headers.insert(DROPPED, dropped);
+    }
+    let micros = u64::try_from(exchange.answered(now).as_micros()).unwrap_or(u64::MAX);
+    headers.insert(OVERHEAD, HeaderValue::from(micros));
+    let ours = reserved.plan.and_then(|p| Some((p.cap?, p.reason()?)));
+    if let Some((cap, reason)) = ours
+        && let Ok(value) = HeaderValue::try_from(format!("{cap}; reason={reason}"))
+    {
+        headers.insert(MAX_TOKENS, value);
+    }
+    headers
+}
+
+/// Who was called, and how often.
+pub fn attempted(headers: &mut HeaderMap, exchange: &Exchange, route: &Route) {
     headers.insert(PROVIDER, route.provider_header.clone());
     headers.insert(MODEL, route.model_header.clone());
     let attempts = match exchange.attempts {
@@ -140,18 +157,6 @@ fn headers(
     {
         headers.insert(FAILED, reasons);
     }
-    if let Some(dropped) = posed.translation.as_ref().and_then(|t| t.dropped.clone()) {
-        headers.insert(DROPPED, dropped);
-    }
-    let micros = u64::try_from(exchange.answered(now).as_micros()).unwrap_or(u64::MAX);
-    headers.insert(OVERHEAD, HeaderValue::from(micros));
-    let lowered = reserved.plan.filter(|p| p.lowered).and_then(|p| p.cap);
-    if let Some(cap) = lowered
-        && let Ok(value) = HeaderValue::try_from(format!("{cap}; reason=budget"))
-    {
-        headers.insert(MAX_TOKENS, value);
-    }
-    headers
 }
 
 /// Cost and what is left, once the call is settled.
@@ -366,7 +371,7 @@ fn fault(
     retry_after: Option<HeaderValue>,
 ) -> Fault {
     let class = classify(route.dialect(), status.as_u16(), error);
-    let message = clean(route, &error.message);
+    let message = clean(&route.provider, &error.message);
     match class {
         ErrorClass::BadRequest | ErrorClass::ContextWindow | ErrorClass::ContentPolicy => {
             // Those who speak OpenAI's API look for a code; not every vendor has one.
@@ -396,21 +401,11 @@ fn fault(
 #[must_use]
 pub fn stream_error(exchange: Option<&Exchange>, error: &UpstreamError) -> Fault {
     let route = exchange.and_then(|e| e.route.as_deref());
-    let message = route.map_or_else(String::new, |r| clean(r, &error.message));
+    let message = route.map_or_else(String::new, |r| clean(&r.provider, &error.message));
     Fault::Failed {
         status: 200,
         message,
         retry_after: None,
         class: class_of(route.map_or(ErrorClass::Server, |r| classify(r.dialect(), 200, error))),
-    }
-}
-
-/// A vendor's words without our credential in them.
-fn clean(route: &Route, message: &str) -> String {
-    match &route.provider.auth {
-        Auth::ApiKey { secret, .. } if message.contains(secret.open()) => {
-            message.replace(secret.open(), "***")
-        }
-        _ => message.to_owned(),
     }
 }

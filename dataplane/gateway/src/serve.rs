@@ -29,6 +29,9 @@ use tracing_subscriber::EnvFilter;
 
 /// How often the ledger reports, refills and looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
+/// The flags of the two ports.
+const TRAFFIC: &str = "--listen";
+const ADMIN: &str = "--admin-listen";
 /// How often a drain looks whether it is done.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
@@ -59,11 +62,13 @@ pub enum ServeError {
     #[error(transparent)]
     Source(#[from] source::SourceError),
     /// The ledger cannot be opened.
-    #[error(transparent)]
+    #[error("--data-dir: {0}. Each gateway needs a folder of its own.")]
     Ledger(#[from] OpenError),
     /// An address cannot be listened at.
-    #[error("cannot listen at {address}: {source}")]
+    #[error("{flag} {address}: {source}. Name another address, or end what listens there.")]
     Listen {
+        /// The flag that names it.
+        flag: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the operating system said.
@@ -100,6 +105,9 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     let world = args.world.clone().ok_or(ServeError::NoWorld)?;
     start_logging(args)?;
     let network = network(args)?;
+    source::readable(&world)?;
+    // Asked before the data folder is made: a port in use leaves nothing behind.
+    let (address, admin_address) = (claimed(TRAFFIC, args.listen)?, claimed(ADMIN, args.admin_listen)?);
     let clock = Clock::default();
     let Opened { ledger, lender, desk, epoch } = budget::open(&args.data_dir, clock.now())?;
     let disk = Disk::keep(ledger.clone(), lender).map_err(ServeError::Start)?;
@@ -129,11 +137,11 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
         },
         reported: Reported::default(),
     });
-    // Bound before anything is activated: a port in use is told before the person believes that it works.
-    let address = claimed(args.listen)?;
-    let listeners = listeners(address, threads)?;
-    let admin_address = claimed(args.admin_listen)?;
-    let admin = listener::bind(admin_address).map_err(|source| listen_error(admin_address, source))?;
+    // Bound before anything is activated: a port in use is told before the person believes that it works. Nobody can
+    // connect before keys and their tokens are there.
+    let listeners = listeners(claimed(TRAFFIC, address)?, threads)?;
+    let admin_address = claimed(ADMIN, admin_address)?;
+    let admin = listener::bind(admin_address).map_err(|source| listen_error(ADMIN, admin_address, source))?;
     activate(&shared, first);
     let workers = start_workers(&shared, &usage, listeners)?;
     let watch = watch(files, shared.clone())?;
@@ -175,18 +183,18 @@ fn cores() -> u16 {
     std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(u16::MAX))
 }
 
-fn listen_error(address: SocketAddr, source: io::Error) -> ServeError {
-    ServeError::Listen { address, source }
+fn listen_error(flag: &'static str, address: SocketAddr, source: io::Error) -> ServeError {
+    ServeError::Listen { flag, address, source }
 }
 
 /// The address with its port, when no other process has it.
-fn claimed(address: SocketAddr) -> Result<SocketAddr, ServeError> {
-    listener::claim(address).map_err(|source| listen_error(address, source))
+fn claimed(flag: &'static str, address: SocketAddr) -> Result<SocketAddr, ServeError> {
+    listener::claim(address).map_err(|source| listen_error(flag, address, source))
 }
 
 fn listeners(address: SocketAddr, threads: usize) -> Result<Vec<TcpListener>, ServeError> {
     let all: io::Result<Vec<_>> = (0..threads).map(|_| listener::bind(address)).collect();
-    all.map_err(|source| listen_error(address, source))
+    all.map_err(|source| listen_error(TRAFFIC, address, source))
 }
 
 fn start_workers(
@@ -274,7 +282,9 @@ fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>) -> io::Res
                 _ = int.recv() => break,
             }
         }
-        tracing::info!(connections = shared.drain.connections(), "draining");
+        let calls = || shared.metrics.in_flight.get();
+        let connections = shared.drain.connections();
+        tracing::info!(calls = calls(), connections, at_most = ?drain, "draining: calls in flight may end; Ctrl-C ends it now");
         shared.drain.begin();
         let due = tokio::time::Instant::now() + drain;
         while shared.drain.connections() > 0 && tokio::time::Instant::now() < due {
@@ -284,6 +294,9 @@ fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>) -> io::Res
                 // A second signal: the person means it.
                 _ = int.recv() => break,
             }
+        }
+        if calls() > 0 {
+            tracing::warn!(calls = calls(), "the drain is over: these calls are cut, and billed as far as they came");
         }
         shared.drain.end();
         serving.abort();

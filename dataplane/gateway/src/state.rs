@@ -1,6 +1,7 @@
 //! What the source last said, for the admin port; and the one place where a compiled world becomes the one that serves.
 
 use crate::budget::guards::{Unit, of_keys};
+use crate::findings::tell_new;
 use crate::identity::Caller;
 use crate::source::{GeneratedKey, World};
 use crate::statement;
@@ -11,7 +12,7 @@ use arc_swap::ArcSwapOption;
 use serde_json::{Value, json};
 use smartflow_compile::{Finding, Kind, ObjectRef, Programmed, Report, Serving};
 use smartflow_snapshot::ObjectName;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Keys whose spend is looked up for one page.
@@ -53,8 +54,9 @@ pub fn activate(shared: &Shared, world: World) {
     for why in &world.data_faults {
         emit(&shared.metrics, DataDirFault { why });
     }
-    let known: BTreeSet<ObjectName> =
-        shared.reported.load().iter().flat_map(|w| names(&w.generated_keys)).collect();
+    let before = shared.reported.load();
+    tell_new(before.as_deref(), &world);
+    let known: BTreeSet<ObjectName> = before.iter().flat_map(|w| names(&w.generated_keys)).collect();
     for key in world.generated_keys.iter().filter(|k| !known.contains(&k.name)) {
         tracing::info!(key = %key.name, file = %key.path.display(), "this key's token is in this file");
     }
@@ -71,16 +73,20 @@ pub fn resources(shared: &Shared, wanted: impl Fn(&str, &str, &str) -> bool) -> 
     let Some(world) = shared.reported.load() else { return json!({"items": [], "files": []}) };
     let pick = |kind: Kind, name: &ObjectName| wanted(kind.as_str(), &name.namespace, &name.name);
     let mut items = Vec::new();
+    let unread: BTreeMap<&ObjectRef, &str> =
+        world.files.iter().flat_map(|f| f.kept.iter().map(|object| (object, &*f.file))).collect();
     for faulty in world.faulty.values() {
         let object = &faulty.report.object;
         if pick(object.kind, &object.name) {
-            items.push(item(&faulty.report, Some(&faulty.file)));
+            items.push(item(&faulty.report, Some(&faulty.file), unread.contains_key(object)));
         }
     }
     for (kind, name) in serving(&world).into_iter().filter(|(kind, name)| pick(*kind, name)) {
         let object = ObjectRef { kind, name };
         if !world.faulty.contains_key(&object) {
-            items.push(item(&Report { object, serving: Serving::Current, findings: Vec::new() }, None));
+            let file = unread.get(&object).copied();
+            let (serving, without, findings) = (Serving::Current, Vec::new(), Vec::new());
+            items.push(item(&Report { object, serving, without, findings }, file, file.is_some()));
         }
     }
     for item in items.iter_mut().filter(|i| i["kind"] == "VirtualKey").take(MOST_SPENDS) {
@@ -101,13 +107,23 @@ fn serving(world: &World) -> Vec<(Kind, ObjectName)> {
     providers.chain(chains).chain(policies).chain(keys.into_iter().map(|n| (Kind::VirtualKey, n))).collect()
 }
 
-fn item(report: &Report, file: Option<&str>) -> Value {
+/// `unread`: the file cannot be read now.
+fn item(report: &Report, file: Option<&str>, unread: bool) -> Value {
+    let mut conditions = report.conditions(&Programmed::Yes);
+    for condition in conditions.iter_mut().filter(|c| unread && c.status == "True") {
+        if matches!(condition.kind, "Programmed" | "Ready") {
+            let file = file.unwrap_or_default();
+            condition.reason = "LastRead";
+            condition.message =
+                format!("What {file} last declared is in force: the file cannot be read now.");
+        }
+    }
     json!({
         "kind": report.object.kind.as_str(),
         "namespace": report.object.name.namespace,
         "name": report.object.name.name,
         "file": file,
-        "status": {"conditions": report.conditions(&Programmed::Yes)},
+        "status": {"conditions": conditions},
         "findings": report.findings,
     })
 }

@@ -1,17 +1,22 @@
-//! `GET /v1/usage`: what the calling key has spent, and what it has left.
+//! `GET /v1/usage`: what the calling key has spent, and what it has left, also of the budgets that it shares.
 
-use crate::budget::guards::{Room, Unit};
+use crate::budget::guards::{Room, Unit, of_calls};
 use crate::budget::usd;
 use crate::edge::body::Body;
 use crate::edge::fault::Fault;
 use crate::edge::rescue::respond;
 use crate::edge::routes::Call;
-use crate::identity::virtual_key;
+use crate::identity::{Caller, virtual_key};
+use crate::live::Live;
+use crate::routing::restrict::restrictions;
 use crate::worker::{Shared, Worker};
 use http::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use smartflow_snapshot::{Effect, Meaning, Model, Policy, Provider, Target};
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// The caller's own statement.
 ///
@@ -22,7 +27,7 @@ pub fn own(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
     let token = virtual_key::presented(&call.head.headers)?;
     let caller = worker.caller(&live, &token)?;
     caller.admit(|| worker.shared.clock.now().wall / 1000)?;
-    let room = crate::budget::guards::of_keys(&worker.books(&live), &caller);
+    let room = of_calls(&worker.books(&live), &caller, policies(&live, &caller));
     let room = room.map_err(|why| Fault::Internal { why: why.to_string() })?;
     let key = &caller.key;
     let statement = json!({
@@ -34,6 +39,36 @@ pub fn own(call: &Call, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
         "expires_at": key.expires_at.and_then(|s| Timestamp::from_second(s).ok()).map(|t| t.to_string()),
     });
     Ok(respond(200, statement.to_string().into()))
+}
+
+/// Policies with budgets or limits that concern what this caller may name, each with what it would be served by.
+fn policies<'a>(
+    live: &'a Live,
+    caller: &Caller,
+) -> impl Iterator<Item = (Arc<Policy>, &'a Provider, &'a Model)> {
+    let key = &caller.key;
+    let namespace = &key.name.namespace;
+    let targets = |meaning: Meaning<'a>| -> Vec<&'a Target> {
+        match meaning {
+            Meaning::Model(target) => vec![target],
+            Meaning::Chain(chain) => {
+                let mine = chain.targets.iter().filter(|t| t.serves(&chain.name.namespace, namespace));
+                mine.map(|t| &t.target).collect()
+            }
+        }
+    };
+    let meters = |p: &Arc<Policy>| matches!(&p.effect, Effect::Restrict { limits, budget, .. } if limits.is_some() || budget.is_some());
+    let any = live.snapshot.policies.iter().any(meters);
+    let visible = if any { live.snapshot.names.visible(namespace) } else { BTreeMap::new() };
+    let mut all = Vec::new();
+    for (name, meaning) in visible.into_iter().filter(|(name, _)| key.models.allows(name)) {
+        for target in targets(meaning) {
+            let (provider, model) = (&*target.provider, &*target.model);
+            let metered = restrictions(&live.snapshot.policies, key, name, provider, model).metered;
+            all.extend(metered.into_iter().map(|policy| (policy, provider, model)));
+        }
+    }
+    all.into_iter()
 }
 
 /// Accounts of one unit, tightest facts first: what is left.

@@ -89,6 +89,25 @@ fn variables_that_are_not_set_here_are_no_errors_wherever_they_are_used() {
 }
 
 #[test]
+fn a_variable_that_is_not_set_has_a_place() {
+    let folder = Folder::new();
+    folder.write("keys.yaml", &[provider_with_key("a"), secret("a", "env://VENDOR_KEY")].concat());
+    folder.write("more.yaml", &secret("b", "env://VENDOR_KEY"));
+    let outcome = check(&folder);
+    let place =
+        |f: &Found| (f.file.rsplit('/').next().unwrap().to_owned(), f.line, f.object.clone(), f.path.clone());
+    let places: Vec<_> = find(&outcome, "SecretUnresolved").into_iter().map(place).collect();
+    let (first, second) = (&places[0], &places[1]);
+    let text = std::fs::read_to_string(folder.path("keys.yaml")).unwrap();
+    let line = text.lines().position(|l| l.contains("VENDOR_KEY")).and_then(|n| u32::try_from(n + 1).ok());
+    assert_eq!(
+        *first,
+        ("keys.yaml".to_owned(), line, "Secret default/a".to_owned(), "stringData[key]".to_owned())
+    );
+    assert_eq!((&*second.0, &*second.2, places.len()), ("more.yaml", "Secret default/b", 2));
+}
+
+#[test]
 fn credentials_need_not_be_here() {
     let folder = Folder::new();
     let file = secret("b", "file:///nowhere/vendor.key");

@@ -363,3 +363,32 @@ fn a_provider_that_speaks_anthropics_api_is_asked_where_it_listens() {
     }
     assert_eq!(uris("http://llm.example.com/v1", Protocol::OpenAi)[0], "/v1/chat/completions");
 }
+
+/// A vendor that goes away has often read the next request already, without looking at it.
+#[test]
+fn a_request_that_an_http2_provider_did_not_take_goes_to_a_new_connection() {
+    run(async {
+        for refusal in [vendor::Refusal::GoAway, vendor::Refusal::Reset] {
+            let vendor = Vendor::refusing(refusal).await;
+            let pool = pool(provider(&vendor.url("https"), Some(&vendor.ca)), None);
+            for calls in 1..=3 {
+                let (answer, sent) = (call(&pool).await.unwrap(), calls);
+                assert_eq!(answer.status, 200, "call {sent}");
+                drop(body(answer).await);
+                // Each connection takes one request and refuses the next one.
+                assert_eq!(vendor.connections(), calls);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_request_that_an_http2_provider_may_have_taken_is_not_sent_again() {
+    run(async {
+        let vendor = Vendor::refusing(vendor::Refusal::GoAwayAfter).await;
+        let pool = pool(provider(&vendor.url("https"), Some(&vendor.ca)), None);
+        drop(body(call(&pool).await.unwrap()).await);
+        assert!(matches!(call(&pool).await, Err(Unreachable::Broken { .. })));
+        assert_eq!(vendor.connections(), 1);
+    });
+}

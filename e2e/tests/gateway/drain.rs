@@ -25,6 +25,8 @@ async fn calls_in_flight_finish_and_new_ones_are_not_taken() {
     vendor.until("both calls", Duration::from_secs(5), |calls| calls.len() == 2).await;
 
     gateway.terminate();
+    let told = || async { gateway.log().contains("\"calls\":2") };
+    gateway.until("the calls that are waited for to be told", Duration::from_secs(1), told).await;
     let unready = || async {
         let page = smartflow_e2e::client::Client::new(gateway.admin, "");
         page.try_send("GET", "/readyz", bytes::Bytes::new()).await.is_ok_and(|a| a.status == 503)
@@ -61,4 +63,5 @@ async fn a_call_that_outlasts_the_drain_is_cut_and_billed() {
     let lines = gateway.usage();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_ne!(lines[0]["cost_usd"], "0", "{lines:?}");
+    assert!(gateway.log().contains("these calls are cut"), "{}", gateway.log());
 }

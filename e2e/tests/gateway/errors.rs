@@ -208,3 +208,83 @@ async fn answers_tell_who_served_and_what_it_cost() {
     let error = client.chat(&ask("nope", "hi")).await;
     assert!(error.header("x-smartflow-request-id").is_some(), "errors carry an id too");
 }
+
+#[tokio::test]
+async fn errors_say_who_was_called_and_refusals_call_nobody() {
+    let (vendor, _world, gateway) = start(&[]).await;
+    let client = gateway.client(&token("caller"));
+    let told = |answer: &smartflow_e2e::client::Answer| {
+        ["provider", "model", "attempts"]
+            .map(|n| answer.header(&format!("x-smartflow-{n}")).map(str::to_owned))
+    };
+    let called = ["default/vendor", "mock-small", "1"].map(|text| Some(text.to_owned()));
+    for fault in ["status:500", "status:400", "malformed"] {
+        let answer = client.chat(&ask("mock-small", &format!("[[fault={fault}]]"))).await;
+        assert!(answer.status >= 400, "{fault}");
+        assert_eq!(told(&answer), called, "{fault}");
+    }
+    let streamed = json!({"model": "mock-small", "stream": true,
+        "messages": [{"role": "user", "content": "[[fault=status:500]]"}]});
+    assert_eq!(told(&client.chat(&streamed).await), called);
+    assert_eq!(told(&client.chat(&ask("nobody", "hi")).await), [None, None, None]);
+    assert_eq!(vendor.calls().len(), 4);
+}
+
+#[tokio::test]
+async fn a_cap_that_nobody_named_is_told() {
+    let vendor = Vendor::start(Config::default());
+    let world = World::of(&vendor);
+    let mut spec = smartflow_e2e::world::provider(&vendor)[1]["spec"].clone();
+    let price = json!({"input": "1", "output": "4"});
+    spec["models"] = json!([{"name": "boundless", "upstreamName": "mock-small", "price": price}]);
+    world.put("boundless", &[object("LLMProvider", "boundless", spec)]);
+    world.put("paying", &key("paying", &budget("1")));
+    let gateway = Gateway::start(&world).await;
+    let client = gateway.client(&token("paying"));
+    let cap =
+        |answer: &smartflow_e2e::client::Answer| answer.header("x-smartflow-max-tokens").map(str::to_owned);
+    let answer = client.chat(&ask("boundless", "hi")).await.expect_status(200);
+    assert_eq!(cap(&answer).as_deref(), Some("16384; reason=default"));
+    let sent: Value = serde_json::from_slice(&vendor.calls()[0].body).unwrap();
+    let named = ["max_tokens", "max_completion_tokens"].map(|f| sent[f].as_u64());
+    assert!(named.contains(&Some(16_384)), "{sent}");
+    let mut own = ask("boundless", "hi");
+    own["max_tokens"] = json!(100);
+    assert_eq!(cap(&client.chat(&own).await.expect_status(200)), None);
+    assert_eq!(cap(&client.chat(&ask("mock-small", "hi")).await.expect_status(200)), None, "the model's own");
+}
+
+#[tokio::test]
+async fn one_model_is_found_by_its_name_however_a_client_writes_it() {
+    let narrow = key("narrow", &json!({"models": ["mock-small", "vendor/*"]}));
+    let (_vendor, _world, gateway) = start(&[("narrow", narrow)]).await;
+    let client = gateway.client(&token("narrow"));
+    for (written, id) in [
+        ("mock-small", "mock-small"),
+        ("vendor/mock-large", "vendor/mock-large"),
+        ("vendor%2Fmock-large", "vendor/mock-large"),
+        ("mock%2Dsmall", "mock-small"),
+    ] {
+        let model = client.get(&format!("/v1/models/{written}")).await.expect_status(200).json();
+        assert_eq!((&model["id"], &model["object"]), (&json!(id), &json!("model")), "{written}");
+        assert_eq!(model["owned_by"], "vendor");
+    }
+    for hidden in ["mock-large", "nobody", "mock-small%", "%ff"] {
+        let answer = client.get(&format!("/v1/models/{hidden}")).await;
+        answer.expect_error(404, INVALID, "model_not_found");
+    }
+    let caller = smartflow_e2e::client::Client::anthropic(gateway.traffic, &token("narrow"));
+    let model = caller.get("/v1/models/vendor%2Fmock-large").await.expect_status(200).json();
+    assert_eq!((&model["type"], &model["id"]), (&json!("model"), &json!("vendor/mock-large")));
+}
+
+#[tokio::test]
+async fn the_hint_for_an_unknown_path_names_both_formats() {
+    let (_vendor, _world, gateway) = start(&[]).await;
+    let answer = gateway.client(&token("caller")).get("/v1/nothing").await;
+    answer.expect_error(404, INVALID, "unknown_url");
+    let message = answer.json()["error"]["message"].to_string();
+    for path in ["/v1/chat/completions", "/v1/messages", "/v1/embeddings", "/v1/models", "/v1/usage"] {
+        assert!(message.contains(path), "{message}");
+    }
+}

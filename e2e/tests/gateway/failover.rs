@@ -518,3 +518,30 @@ async fn places_and_bounds_of_a_provider() {
     drop(inside);
     waiting.await.expect_status(200);
 }
+
+#[tokio::test]
+async fn a_target_without_a_price_is_passed_over_on_a_budget() {
+    let unpriced = json!({"models": [{"name": "mock-small"}]});
+    let bench = start(&json!({"fallbackOn": []}), &[]).await;
+    bench.world.put("first", &[place("first", &bench.first, &unpriced)]);
+    let changed = || async { bench.gateway.log().contains("\"generation\":2") };
+    bench.gateway.until("the price to go", Duration::from_secs(5), changed).await;
+    let answer = bench.client("payer").chat(&by("paying", "hi")).await.expect_status(200);
+    assert_eq!(
+        (served_by(&answer), answer.header("x-smartflow-attempts")),
+        (Some("default/second"), Some("1"))
+    );
+    assert_eq!(bench.calls(), (0, 1));
+    // Without a budget nobody asks for a price.
+    let answer = bench.client("caller").chat(&by("free", "hi")).await.expect_status(200);
+    assert_eq!(served_by(&answer), Some("default/first"));
+
+    bench.world.put("second", &[place("second", &bench.second, &unpriced)]);
+    let changed = || async { bench.gateway.log().contains("\"generation\":3") };
+    bench.gateway.until("the other price to go", Duration::from_secs(5), changed).await;
+    let refused = bench.client("payer").chat(&by("refused", "hi")).await;
+    refused.expect_error(400, "invalid_request_error", "price_unknown");
+    let message = refused.json()["error"]["message"].to_string();
+    assert!(message.contains("LLMProvider default/first"), "which target: {message}");
+    assert_eq!(bench.calls(), (1, 1));
+}

@@ -208,3 +208,27 @@ async fn symlink_swaps_as_configmaps_do_them_are_seen() {
     swap("v2");
     bench.until_code("mounted", "key_disabled").await;
 }
+
+#[tokio::test]
+async fn while_a_file_does_not_parse_its_objects_say_what_serves_and_from_where() {
+    let bench = start().await;
+    bench.world.put_text("odd", "kind: VirtualKey\nmodels: [a\nb: c\n");
+    bench.until_found("VirtualKey", "odd", &["odd.yaml"]).await;
+    let item = bench.resource("VirtualKey", "odd").await["items"][0].clone();
+    assert_eq!(item["file"], "odd.yaml");
+    let condition = |kind: &str| {
+        let all = item["status"]["conditions"].as_array().unwrap();
+        all.iter().find(|c| c["type"] == kind).unwrap().clone()
+    };
+    for kind in ["Programmed", "Ready"] {
+        let said = condition(kind);
+        assert_eq!((&said["status"], &said["reason"]), (&json!("True"), &json!("LastRead")), "{said}");
+        assert!(said["message"].as_str().unwrap().contains("odd.yaml last declared"), "{said}");
+    }
+    assert_eq!(bench.status("odd").await, 200);
+    let told = || async { bench.gateway.log().contains("the [ here is not closed") };
+    bench.gateway.until("the finding to be logged", SOON, told).await;
+    bench.world.put("odd", &key("odd", &json!({})));
+    let mended = || async { bench.resource("VirtualKey", "odd").await["items"][0]["file"].is_null() };
+    bench.gateway.until("the file to be read", SOON, mended).await;
+}

@@ -1,11 +1,11 @@
 //! What is told of calls: usage lines, metrics, traces; and what providers are told of callers.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use smartflow_e2e::client::ask;
 use smartflow_e2e::gateway::Gateway;
 use smartflow_e2e::money::{cost, nano};
 use smartflow_e2e::vendor::{Config, Vendor};
-use smartflow_e2e::world::{World, budget, key, token};
+use smartflow_e2e::world::{World, budget, key, object, token};
 use std::time::Duration;
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -147,4 +147,40 @@ async fn the_keys_own_statement_tells_spend_and_limits() {
     let (spent, left) =
         (nano(budget["spent_usd"].as_str().unwrap()), nano(budget["remaining_usd"].as_str().unwrap()));
     assert_eq!(spent + left, 5 * smartflow_e2e::money::DOLLAR, "{told}");
+}
+
+#[tokio::test]
+async fn the_keys_own_statement_tells_the_budgets_that_it_shares() {
+    let (_vendor, world, gateway) = start().await;
+    let policy = |name: &str, spec: Value| world.put(name, &[object("Policy", name, spec)]);
+    let cap = |limit: &str| json!({"per": "Policy", "limitUSD": limit, "period": "Lifetime"});
+    policy(
+        "shared",
+        json!({"budget": cap("7"), "limits": {"per": "Key", "requestsPerMinute": 50, "tokensPerDay": 9000}}),
+    );
+    policy("large-only", json!({"targets": {"models": ["mock-large"]}, "budget": cap("8")}));
+    policy("others", json!({"targets": {"users": ["somebody-else"]}, "budget": cap("9")}));
+    policy("trial", json!({"enforcement": "DryRun", "budget": cap("10")}));
+    let client = gateway.client(&token("told"));
+    let names = |told: &Value, list: &str, field: &str| -> Vec<String> {
+        told[list].as_array().unwrap().iter().map(|b| b[field].as_str().unwrap().to_owned()).collect()
+    };
+    let all = [
+        "The budget of this key",
+        "The budget of policy default/large-only",
+        "The budget of policy default/shared",
+    ];
+    let told = || async {
+        let told = client.get("/v1/usage").await.expect_status(200).json();
+        names(&told, "budgets", "budget") == all
+    };
+    gateway.until("the shared budgets to be told", std::time::Duration::from_secs(5), told).await;
+    let answer = client.chat(&ask("mock-small", "[[tokens=100]]")).await.expect_status(200);
+    let told = client.get("/v1/usage").await.expect_status(200).json();
+    let spent: Vec<&str> =
+        told["budgets"].as_array().unwrap().iter().map(|b| b["spent_usd"].as_str().unwrap()).collect();
+    let cost = answer.header("x-smartflow-cost-usd").unwrap();
+    assert_eq!(spent, [cost, "0", cost], "{told}");
+    assert_eq!(names(&told, "tokens_per_day", "budget"), ["The daily token limit of policy default/shared"]);
+    assert!(names(&told, "limits", "of").contains(&"policy default/shared".to_owned()), "{told}");
 }

@@ -21,3 +21,4 @@ mod reload;
 mod sdk;
 mod sdk_formats;
 mod ssrf;
+mod start;

@@ -1,14 +1,17 @@
 //! The gateway as a process of its own: where it listens, where its keys are, how it is stopped.
 
+use super::guard::Guard;
+use super::lock::{Lock, Refused};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// Longest wait for the traffic port to open, and for the process to end.
 const PATIENCE: Duration = Duration::from_secs(20);
-const WORLD: &str = "config/samples/quickstart";
+/// The resources that it is started on.
+pub(super) const WORLD: &str = "config/samples/quickstart";
 
 /// Why the gateway is not there.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,14 @@ pub(crate) enum GatewayError {
         what: String,
         /// The system's answer.
         source: std::io::Error,
+    },
+    /// Another demo of this clone runs.
+    #[error(
+        "a demo of this clone runs already: {who}. End it with Ctrl-C where it runs, or by that kill; then try again"
+    )]
+    Runs {
+        /// Its processes and its address.
+        who: String,
     },
     /// It ended by itself.
     #[error("the gateway ended with {status}; its log: {log}", log = log.display())]
@@ -41,7 +52,10 @@ pub(crate) enum GatewayError {
 
 /// A gateway that runs until it is stopped or dropped.
 pub(crate) struct Gateway {
+    /// Dropped before the child is waited for.
+    guard: Option<Guard>,
     child: Child,
+    _lock: Lock,
     folder: PathBuf,
     /// When the process was started.
     pub(crate) started: Instant,
@@ -55,6 +69,7 @@ impl Gateway {
     /// Starts it on the quickstart with an empty data folder, `target/demo`, and waits for its port.
     pub(crate) fn start(root: &Path) -> Result<Self, GatewayError> {
         let folder = root.join("target/demo");
+        let mut lock = locked(&root.join("target"))?;
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(system("clear target/demo"))?;
         }
@@ -67,10 +82,17 @@ impl Gateway {
         let mut command = Command::new(program.with_file_name("smartflow-gateway"));
         command.current_dir(root).args(["--world", WORLD, "--data-dir"]).arg(folder.join("data"));
         command.args(["--listen", &traffic.to_string(), "--admin-listen", &admin.to_string()]);
-        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        // The lock is its input: while it runs, also alone, the data folder is its own.
+        let input = lock.share().map_err(system("share the lock"))?;
+        command.stdin(input).stdout(log).stderr(errors);
         let started = Instant::now();
         let child = command.spawn().map_err(system("start smartflow-gateway"))?;
-        let mut gateway = Self { child, folder, started, traffic, admin };
+        let (own, its) = (std::process::id(), child.id());
+        let who = format!("http://{traffic}/v1, processes {own} and {its} (kill {own} {its})");
+        let told = lock.tell(&who).map_err(system("write the lock"));
+        let mut gateway = Self { guard: None, child, _lock: lock, folder, started, traffic, admin };
+        told?;
+        gateway.guard = Some(Guard::over(&gateway.child).map_err(system("guard the gateway"))?);
         gateway.until("open its port", |gateway| TcpStream::connect(gateway.traffic).is_ok())?;
         Ok(gateway)
     }
@@ -94,6 +116,7 @@ impl Gateway {
 
     /// Asks it to stop and waits until it has.
     pub(crate) fn stop(mut self) -> Result<(), GatewayError> {
+        // From here on it ends, whatever becomes of this process.
         let mut kill = Command::new("kill");
         kill.args(["-TERM", &self.child.id().to_string()]).status().map_err(system("run kill"))?;
         self.until("stop", |gateway| matches!(gateway.child.try_wait(), Ok(Some(_))))
@@ -125,9 +148,20 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        self.guard = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The lock of the demos of this clone, in `target`.
+fn locked(target: &Path) -> Result<Lock, GatewayError> {
+    fs::create_dir_all(target).map_err(system("make target"))?;
+    Lock::take(&target.join("demo.lock")).map_err(|refused| match refused {
+        Refused::Held(who) if who.is_empty() => GatewayError::Runs { who: "it is starting".to_owned() },
+        Refused::Held(who) => GatewayError::Runs { who },
+        Refused::System(source) => GatewayError::System { what: "lock target/demo.lock".to_owned(), source },
+    })
 }
 
 /// The usual port when it is free, else any.

@@ -26,7 +26,7 @@ fn ask(gateway: &Gateway, token: &str) -> Result<(), Error> {
     let question = "What does a gateway do for a budget?";
     let answer = http::call(gateway.traffic, CHAT, Some(token), Some(&chat(question, None)))?;
     let (cost, left) = money(&answer);
-    expect("a question", 200, &answer)?;
+    let answer = expect("a question", 200, answer)?;
     let body = answer.json()?;
     let took = gateway.started.elapsed();
     println!("1. A question of key `{KEY}` to model `{MODEL}` (made up in process: no account needed)");
@@ -42,7 +42,7 @@ fn stream(gateway: &Gateway, token: &str) -> Result<(), Error> {
     let body = json!({"model": MODEL, "stream": true, "stream_options": {"include_usage": true},
         "messages": [{"role": "user", "content": "And as a stream?"}]});
     let answer = http::call(gateway.traffic, CHAT, Some(token), Some(&body))?;
-    expect("a stream", 200, &answer)?;
+    let answer = expect("a stream", 200, answer)?;
     println!("2. The same as a stream");
     print!("   ! ");
     let (mut events, mut used) = (0, Value::Null);
@@ -75,7 +75,7 @@ fn refuse(gateway: &Gateway) -> Result<(), Error> {
             answer.json()?;
             continue;
         }
-        expect("a call beyond the budget", 429, &answer)?;
+        let answer = expect("a call beyond the budget", 429, answer)?;
         let error = &answer.json()?["error"];
         println!(
             "   call {number}: 429 {} ({}): {}\n",
@@ -90,7 +90,7 @@ fn refuse(gateway: &Gateway) -> Result<(), Error> {
 
 fn usage(gateway: &Gateway, token: &str) -> Result<(), Error> {
     let answer = http::call(gateway.traffic, ("GET", "/v1/usage"), Some(token), None)?;
-    expect("the key's own usage", 200, &answer)?;
+    let answer = expect("the key's own usage", 200, answer)?;
     println!("4. What key `{KEY}` has used (GET /v1/usage)\n   {}", answer.json()?);
     Ok(())
 }
@@ -130,11 +130,13 @@ fn money(answer: &Answer) -> (String, String) {
     (value("x-smartflow-cost-usd"), value("x-smartflow-budget-remaining-usd"))
 }
 
-fn expect(what: &'static str, status: u16, answer: &Answer) -> Result<(), Error> {
+fn expect(what: &'static str, status: u16, answer: Answer) -> Result<Answer, Error> {
     if answer.status == status {
-        return Ok(());
+        return Ok(answer);
     }
-    Err(Error::Unexpected { what, expected: status.to_string(), got: answer.status.to_string() })
+    let got = answer.status;
+    let said = answer.json().map(|body| text(&body["error"], "message").to_owned()).unwrap_or_default();
+    Err(Error::Unexpected { what, expected: status.to_string(), got: format!("{got} {said}") })
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {

@@ -77,6 +77,14 @@ impl Compiler {
         }
     }
 
+    /// Names of targets that a chain declares and that do not serve.
+    pub(super) fn left_out(&self, name: &ObjectName) -> Vec<Box<str>> {
+        let draft = self.chains.entries.get(name).and_then(|e| e.draft.as_ref());
+        let Some((draft, chain)) = draft.zip(self.snapshot.chains.get(name)) else { return Vec::new() };
+        let serves = |target: &TargetDraft| chain.targets.iter().any(|t| t.name == target.name);
+        draft.targets.iter().filter(|t| !serves(t)).map(|t| t.name.clone()).collect()
+    }
+
     pub(super) fn chain_report(&self, name: &ObjectName) -> Option<(Serving, Vec<Finding>)> {
         let entry = self.chains.entries.get(name)?;
         let chain = self.snapshot.chains.get(name);

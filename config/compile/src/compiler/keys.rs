@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Shortest token that may be brought along.
 const MIN_TOKEN: usize = 32;
+/// Most entries that one finding names.
+const SHOWN: usize = 5;
 
 #[derive(Debug, Default)]
 pub(super) struct Keys {
@@ -340,15 +342,20 @@ impl Compiler {
         Some((serving, findings))
     }
 
-    /// The warning for a key that grants nothing that exists. One that only pays for others grants nothing, as it
-    /// should.
+    /// The warning for a key that grants what does not exist, or nothing. One that only pays for others grants nothing,
+    /// as it should.
     fn unmatched(&self, key: &Key) -> Option<Finding> {
+        let unmatched = self.unmatched_entries(key);
+        let mut names = unmatched.iter().take(SHOWN).map(|n| &**n).collect::<Vec<_>>().join(", ");
+        if unmatched.len() > SHOWN {
+            names.push_str(&format!(" and {} more", unmatched.len() - SHOWN));
+        }
         let (message, fix) = match key.models.0.is_empty() {
             true if self.keys.children.any(&key.name) => return None,
-            true => ("The key grants no model.", "List models: exact names, prefix* or *."),
+            true => ("The key grants no model.".to_owned(), "List models: exact names, prefix* or *."),
             false => (
-                "No model that exists here matches.",
-                "Compare the names with those of the LLMProviders that the namespace may use.",
+                format!("No model that exists here matches {names}."),
+                "Compare it with the names that LLMProviders and FallbackChains have for this namespace; one that several have is nobody's.",
             ),
         };
         Some(Finding::reference(Reason::NoModelMatches, "spec.models", message, fix).warning())

@@ -172,7 +172,11 @@ impl Compiler {
             Kind::Secret => (Serving::Current, self.secrets.report(&id.name)?),
             Kind::Namespace => (Serving::Current, self.namespaces.report(&id.name)?),
         };
-        Some(Report { object: id.clone(), serving, findings })
+        let without = match id.kind {
+            Kind::FallbackChain if serving != Serving::Nothing => self.left_out(&id.name),
+            _ => Vec::new(),
+        };
+        Some(Report { object: id.clone(), serving, without, findings })
     }
 
     /// All objects, in no order.

@@ -209,8 +209,11 @@ impl NameIndex {
         let mut findings = Vec::new();
         if !lost.is_empty() {
             let message = format!("Nobody gets these names, as others offer them too: {}.", list(&lost));
-            let way = format!("callers may also write {}/<model>", provider.name.name);
-            let fix = format!("List the models under names of their own; {way}.");
+            let own = &provider.name.name;
+            let fix = format!(
+                "Keep each name at one of them (spec.models), or let a FallbackChain answer to it. Callers may also write \
+                 {own}/<model>, where their key grants that: its models must list {own}/<model> or {own}/*."
+            );
             findings.push(Finding::error(Reason::NameClash, "spec.models", message, fix));
         }
         if !shadowed.is_empty() {

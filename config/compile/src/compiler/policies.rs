@@ -73,7 +73,7 @@ impl Compiler {
         }
         let platform = &self.platform;
         for (name, entry) in self.policies.entries.iter_mut().filter(|(_, e)| e.served.is_none()) {
-            let everywhere = platform.iter().any(|p| **p == *name.namespace) && !entry.draft.home_only;
+            let everywhere = platform.iter().any(|p| **p == *name.namespace);
             let Some(policy) = &entry.draft.policy else { continue };
             let (policy, finding) = reach(policy.clone(), everywhere);
             entry.reach = finding;

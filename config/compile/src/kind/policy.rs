@@ -15,8 +15,6 @@ use std::collections::BTreeSet;
 pub(crate) struct PolicyDraft {
     /// `None` = `enforcement: Off`.
     pub(crate) policy: Option<Policy>,
-    /// Nothing could be read of whom it concerns: its own namespace, also in a platform namespace.
-    pub(crate) home_only: bool,
 }
 
 /// The draft, or findings that say why there is none.
@@ -38,25 +36,23 @@ pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>
             access: spec.access.as_ref().map(|a| Box::new(access(a))),
         },
     });
-    (findings.len() == faults).then_some(PolicyDraft { policy, home_only: false })
+    (findings.len() == faults).then_some(PolicyDraft { policy })
 }
 
 /// What an invalid policy without a valid predecessor does: everything that its readable targets match is blocked,
-/// else its namespace. A readable `enforcement` still holds; one that is there twice is not readable.
+/// else all that it may concern: its namespace, or, in a platform namespace, everything. A readable `enforcement` still holds; one that is there twice is not readable.
 pub(crate) fn closed(name: &ObjectName, spec: &Value, findings: &[Finding]) -> PolicyDraft {
     let reason = findings.first().map(ToString::to_string).unwrap_or_default();
     let twice = findings.iter().any(|f| f.doubles("spec.enforcement"));
     let mode = spec.get("enforcement").filter(|_| !twice);
     let mode = mode.and_then(|e| serde_json::from_value(e.clone()).ok());
-    let targets = salvage_targets(spec, findings);
-    let home_only = targets == Targets::default();
     let policy = enforcement(mode.unwrap_or_default()).map(|enforcement| Policy {
         name: name.clone(),
-        targets,
+        targets: salvage_targets(spec, findings),
         enforcement,
         effect: Effect::Closed { reason: reason.into_boxed_str() },
     });
-    PolicyDraft { policy, home_only }
+    PolicyDraft { policy }
 }
 
 /// Each list of targets without a fault. Leaving one out widens what is matched, so that nothing slips through.
@@ -90,10 +86,6 @@ impl PolicyDraft {
         let (Some(policy), Some(rest)) = (&base.policy, &more.policy) else {
             return if base.policy.is_some() { base.clone() } else { more.clone() };
         };
-        let places = |draft: &Self, policy: &Policy| match draft.home_only {
-            true => [policy.name.namespace.as_ref().into()].into(),
-            false => policy.targets.namespaces.clone(),
-        };
         let (a, b) = (&policy.targets, &rest.targets);
         let models = if a.models.0.is_empty() || b.models.0.is_empty() {
             Grants::default()
@@ -101,14 +93,14 @@ impl PolicyDraft {
             Grants(a.models.0.iter().chain(b.models.0.iter()).cloned().collect())
         };
         let targets = Targets {
-            namespaces: either(&places(base, policy), &places(more, rest)),
+            namespaces: either(&a.namespaces, &b.namespaces),
             users: either(&a.users, &b.users),
             teams: either(&a.teams, &b.teams),
             groups: either(&a.groups, &b.groups),
             models,
             providers: either(&a.providers, &b.providers),
         };
-        Self { policy: Some(Policy { targets, ..policy.clone() }), home_only: false }
+        Self { policy: Some(Policy { targets, ..policy.clone() }) }
     }
 }
 

@@ -4,9 +4,11 @@
 mod limit;
 mod scalar;
 mod tree;
+mod unclosed;
 
 pub(crate) use limit::check;
 pub(crate) use tree::{Documents, Tree};
+pub(crate) use unclosed::explain;
 
 use crate::finding::{Finding, Position, Reason};
 use saphyr_parser::{Marker, ScanError};

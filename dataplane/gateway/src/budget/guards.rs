@@ -8,10 +8,14 @@ use smartflow_ledger::{Account, AccountSpec, Ledger, Now, Revision, UnknownTimeZ
 use smartflow_snapshot::{
     Budget, BudgetPer, Effect, Enforcement, Limits, Model, ObjectName, Period, Policy, Provider, WhenShort,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Name of this install in account ids. Standalone there is one.
 pub const INSTALL: &str = "standalone";
+
+/// Most shares of policies that one statement shows.
+const MOST_SHOWN: usize = 100;
 
 /// What an account counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,21 +130,12 @@ impl Guards {
         let mut dry = Vec::new();
         enforced.keys(books, caller)?;
         for policy in &restrictions.metered {
-            let Effect::Restrict { limits, budget, .. } = &policy.effect else { continue };
-            let mut making = Making::default();
-            let target = if policy.enforcement == Enforcement::DryRun { &mut making } else { &mut enforced };
-            let whose = format!("policy {}", policy.name);
-            let owner = Owner { name: &policy.name, account: format!("policy/{}", policy.name.name), whose };
-            if let Some(shared) = budget {
-                let share = share(shared.per, caller, provider, model);
-                target.budget(books, &owner, &format!("budget{share}"), &shared.budget)?;
-            }
-            if let Some(shared) = limits {
-                let share = share(shared.per, caller, provider, model);
-                target.limits(books, &owner, &share, &shared.limits)?;
-            }
             if policy.enforcement == Enforcement::DryRun {
-                dry.push((policy_name(policy), making.into()));
+                let mut making = Making::default();
+                making.policy(books, caller, policy, provider, model)?;
+                dry.push((policy.name.clone(), making.into()));
+            } else {
+                enforced.policy(books, caller, policy, provider, model)?;
             }
         }
         Ok(Self { enforced: enforced.into(), dry: dry.into() })
@@ -157,8 +152,32 @@ pub fn of_keys(books: &Books<'_>, caller: &Caller) -> Result<Room, UnknownTimeZo
     Ok(making.into())
 }
 
-fn policy_name(policy: &Policy) -> ObjectName {
-    policy.name.clone()
+/// The same and those of enforced policies over `calls`: what a call of this key may have to find room in. At most
+/// [`MOST_SHOWN`] of policies, each once.
+///
+/// # Errors
+/// As [`of_keys`].
+pub fn of_calls<'a>(
+    books: &Books<'_>,
+    caller: &Caller,
+    calls: impl Iterator<Item = (Arc<Policy>, &'a Provider, &'a Model)>,
+) -> Result<Room, UnknownTimeZone> {
+    let mut making = Making::default();
+    making.keys(books, caller)?;
+    let mut seen = BTreeSet::new();
+    for (policy, provider, model) in calls.filter(|(p, ..)| p.enforcement == Enforcement::Enforce) {
+        let Effect::Restrict { limits, budget, .. } = &policy.effect else { continue };
+        let share = |per: BudgetPer| share(per, caller, provider, model);
+        let accounts = (
+            budget.as_ref().map(|b| share(b.per)),
+            limits.as_ref().map(|l| share(l.per)),
+            policy.name.clone(),
+        );
+        if seen.len() < MOST_SHOWN && seen.insert(accounts) {
+            making.policy(books, caller, &policy, provider, model)?;
+        }
+    }
+    Ok(making.into())
 }
 
 /// Which share of a shared budget or limit a call counts in.
@@ -182,6 +201,29 @@ struct Owner<'a> {
 }
 
 impl Making {
+    /// What `policy` shares out of a call to `model` of `provider`.
+    fn policy(
+        &mut self,
+        books: &Books<'_>,
+        caller: &Caller,
+        policy: &Policy,
+        provider: &Provider,
+        model: &Model,
+    ) -> Result<(), UnknownTimeZone> {
+        let Effect::Restrict { limits, budget, .. } = &policy.effect else { return Ok(()) };
+        let whose = format!("policy {}", policy.name);
+        let owner = Owner { name: &policy.name, account: format!("policy/{}", policy.name.name), whose };
+        if let Some(shared) = budget {
+            let share = share(shared.per, caller, provider, model);
+            self.budget(books, &owner, &format!("budget{share}"), &shared.budget)?;
+        }
+        if let Some(shared) = limits {
+            let share = share(shared.per, caller, provider, model);
+            self.limits(books, &owner, &share, &shared.limits)?;
+        }
+        Ok(())
+    }
+
     fn keys(&mut self, books: &Books<'_>, caller: &Caller) -> Result<(), UnknownTimeZone> {
         for (above, key) in std::iter::once(&caller.key).chain(&caller.parents).enumerate() {
             let whose =

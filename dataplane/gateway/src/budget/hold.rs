@@ -182,6 +182,7 @@ fn tighter(a: Plan, b: Plan) -> Plan {
     Plan {
         cap,
         lowered: a.lowered || b.lowered,
+        by_default: a.by_default && b.by_default,
         first: a.first,
         output: a.output.min(b.output),
         sliced: a.sliced || b.sliced,

@@ -54,6 +54,8 @@ pub struct Plan {
     pub cap: Option<u64>,
     /// The budget made the cap smaller than what the caller would have had.
     pub lowered: bool,
+    /// Nobody named a cap, so that it is ours.
+    pub by_default: bool,
     /// Nano-USD held from the start.
     pub first: i64,
     /// Output tokens (over all answers) that `first` pays for.
@@ -62,6 +64,18 @@ pub struct Plan {
     pub sliced: bool,
     /// The request goes upstream as a stream, whatever the caller asked for.
     pub as_stream: bool,
+}
+
+impl Plan {
+    /// Why the cap is the gateway's and not the caller's or the model's own, for `x-smartflow-max-tokens`.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        match (self.lowered, self.by_default) {
+            (true, _) => Some("budget"),
+            (false, true) => Some("default"),
+            (false, false) => None,
+        }
+    }
 }
 
 /// Too little is left.
@@ -81,17 +95,20 @@ pub fn plan(wish: &Wish, model: &Model, price: &Dearest, left: i64, short: WhenS
     if wish.embeds {
         let first = price.of_tokens(wish.input_bound, 0);
         fits(first)?;
-        return Ok(Plan { cap: None, lowered: false, first, output: 0, sliced: false, as_stream: false });
+        let (lowered, by_default, sliced, as_stream) = Default::default();
+        return Ok(Plan { cap: None, lowered, by_default, first, output: 0, sliced, as_stream });
     }
     let n = wish.n.max(1);
     // Providers refuse a cap that does not fit into the window beside the prompt, of which bytes / 3 is a fair measure.
     let window = model.context_window.map_or(u64::MAX, u64::from);
     let beside = window.saturating_sub(wish.input_bound / 3).max(LEAST);
     let full = wish.cap.unwrap_or_else(|| model.max_output.map_or(UNKNOWN_CAP, u64::from).min(beside));
+    let by_default = wish.cap.is_none() && model.max_output.is_none();
     let at = |cap: u64| price.of_tokens(wish.input_bound, cap.saturating_mul(n));
     let whole = |cap: u64, lowered: bool| Plan {
         cap: Some(cap),
         lowered,
+        by_default,
         first: at(cap),
         output: cap.saturating_mul(n),
         sliced: false,
@@ -115,7 +132,8 @@ pub fn plan(wish: &Wish, model: &Model, price: &Dearest, left: i64, short: WhenS
         let first = price.of_tokens(wish.input_bound, output);
         fits(first)?;
         let sliced = output < full.saturating_mul(n);
-        return Ok(Plan { cap: Some(full), lowered: false, first, output, sliced, as_stream: true });
+        let lowered = false;
+        return Ok(Plan { cap: Some(full), lowered, by_default, first, output, sliced, as_stream: true });
     }
     if modest {
         return Ok(whole(full, false));
@@ -177,6 +195,7 @@ mod tests {
             Plan {
                 cap: Some(100),
                 lowered: false,
+                by_default: false,
                 first: 3_500_000,
                 output: 100,
                 sliced: false,
@@ -191,6 +210,20 @@ mod tests {
         let p = planned(wish(false, None), &model(Some(128_000), false), USD, WhenShort::Shorten).unwrap();
         assert_eq!((p.cap, p.output, p.sliced, p.as_stream), (Some(128_000), SLICE, true, true));
         assert_eq!(p.first, 2_500_000 + 10_240_000);
+    }
+
+    #[test]
+    fn a_cap_that_is_nobodys_wish_is_told() {
+        let why = |cap, max, hidden, left| {
+            let model = model(max, hidden);
+            planned(wish(false, cap), &model, left, WhenShort::Shorten).unwrap().reason()
+        };
+        for hidden in [false, true] {
+            assert_eq!(why(None, None, hidden, 100 * USD), Some("default"));
+            assert_eq!(why(Some(50), None, hidden, 100 * USD), None);
+            assert_eq!(why(None, Some(4096), hidden, 100 * USD), None, "the model's own");
+        }
+        assert_eq!(why(None, None, true, USD / 20), Some("budget"));
     }
 
     #[test]

@@ -118,3 +118,19 @@ async fn connection(stream: tokio::net::TcpStream, worker: Rc<Worker>) {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{bind, claim};
+
+    /// Binding alone would succeed: the runtimes of one gateway do that.
+    #[test]
+    fn an_address_that_somebody_listens_at_is_not_claimed() {
+        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = first.local_addr().unwrap();
+        let second = bind(address).unwrap();
+        assert_eq!(claim(address).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+        drop((first, second));
+        assert_eq!(claim(address).unwrap(), address);
+    }
+}

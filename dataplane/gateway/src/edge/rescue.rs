@@ -147,7 +147,7 @@ impl Fault {
                 404,
                 INVALID,
                 "unknown_url",
-                "There is nothing at this path. Try POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models or GET /v1/usage.",
+                "There is nothing at this path. Try POST /v1/chat/completions, POST /v1/messages, POST /v1/embeddings, GET /v1/models or GET /v1/usage.",
             ),
         }
     }
@@ -261,9 +261,10 @@ impl Fault {
                     Unreachable::Refused { .. } => "its address is one that this gateway refuses to call",
                     Unreachable::Connect { .. } | Unreachable::Proxy { .. } => "it cannot be connected to",
                     Unreachable::Tls { .. } => "no secure connection could be made",
-                    Unreachable::Broken { .. } | Unreachable::Timeout { .. } | Unreachable::Busy { .. } => {
-                        "the connection broke"
-                    }
+                    Unreachable::Broken { .. }
+                    | Unreachable::Unprocessed { .. }
+                    | Unreachable::Timeout { .. }
+                    | Unreachable::Busy { .. } => "the connection broke",
                 };
                 Told::new(
                     502,

@@ -116,6 +116,11 @@ impl Plan {
         None
     }
 
+    /// The next target, where the present one was passed over: it was not called, which uses up no try.
+    pub fn pass(&mut self, healths: &[Arc<Health>], now: u64) -> Option<Step> {
+        if now >= self.deadline { None } else { self.advance(healths, now, &mut Duration::MAX.clone()) }
+    }
+
     /// True when a target behind the present one could be called.
     fn has_other(&self, healths: &[Arc<Health>], now: u64) -> bool {
         let rest = self.order.get(self.next..self.len).unwrap_or_default();

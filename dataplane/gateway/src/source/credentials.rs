@@ -2,6 +2,7 @@
 
 use super::stamp::Stamp;
 use super::watch::Interest;
+use super::world::Variable;
 use smartflow_compile::{Finding, Object, Reason, SecretValue};
 use smartflow_snapshot::Secret;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +82,8 @@ pub(super) struct Credentials {
     world: PathBuf,
     environment: Environment,
     followed: BTreeMap<PathBuf, Followed>,
+    /// References to the environment, where somebody asks for them.
+    pub(super) variables: Option<Vec<Variable>>,
 }
 
 /// A file that a reference leads to.
@@ -96,7 +99,7 @@ struct Followed {
 impl Credentials {
     /// Nothing followed yet. Relative paths begin at `world`.
     pub(super) fn new(world: PathBuf, environment: Environment) -> Self {
-        Self { world, environment, followed: BTreeMap::new() }
+        Self { world, environment, followed: BTreeMap::new(), variables: None }
     }
 
     /// `file` is about to be read anew, or is gone.
@@ -109,11 +112,16 @@ impl Credentials {
 
     /// Puts what they refer to in the place of references in a Secret that `file` declares.
     pub(super) fn resolve(&mut self, object: &mut Object, file: &Arc<str>) {
+        let id = object.id().clone();
         for (key, value) in object.secret_values() {
             let SecretValue::Known(written) = value else { continue };
             let Some(reference) = Reference::of(written.open(), &self.world) else { continue };
-            let stamp = reference.stamp();
-            let found = reference.follow(&self.environment, &format!("stringData[{key}]"));
+            let (stamp, path) = (reference.stamp(), format!("stringData[{key}]"));
+            let found = reference.follow(&self.environment, &path);
+            if let (Reference::Environment(name), Some(variables)) = (&reference, &mut self.variables) {
+                let (name, file, object) = (name.clone(), file.clone(), id.clone());
+                variables.push(Variable { name, file, object, path: path.into() });
+            }
             if let Reference::File(path) = reference {
                 let followed = self.followed.entry(path).or_default();
                 followed.stamp = stamp;

@@ -87,6 +87,11 @@ impl Folder {
         Self { root, skipped, known: BTreeMap::new(), emptied: BTreeMap::new() }
     }
 
+    /// Where it is.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// What the file `name` holds now, whatever was seen of it before.
     pub(super) fn read(&self, name: &str) -> Content {
         match read(&self.root.join(name), 0) {

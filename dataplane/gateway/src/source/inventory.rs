@@ -66,6 +66,17 @@ impl Inventory {
         self.shared.get(id).cloned().unwrap_or_else(|| self.file_of(id).cloned().into_iter().collect())
     }
 
+    /// What `file` declares.
+    pub(super) fn objects_of(&self, file: &str) -> impl Iterator<Item = ObjectRef> {
+        let held = self.files.get(file).into_iter().flat_map(|f| &f.objects);
+        held.filter_map(|held| self.identity(held))
+    }
+
+    fn identity(&self, held: &Held) -> Option<ObjectRef> {
+        let namespace = self.namespaces.get(usize::try_from(held.namespace).ok()?)?.clone();
+        Some(ObjectRef { kind: held.kind, name: ObjectName { namespace, name: held.name.clone() } })
+    }
+
     /// Files that share an object with one of `files`.
     pub(super) fn entangled(&self, files: &BTreeSet<Arc<str>>) -> BTreeSet<Arc<str>> {
         let touched = self.shared.values().filter(|sharers| !sharers.is_disjoint(files));
@@ -82,9 +93,7 @@ impl Inventory {
                 self.free.push(number);
             }
             for held in objects {
-                let namespace = usize::try_from(held.namespace).ok().and_then(|n| self.namespaces.get(n));
-                let Some(namespace) = namespace.cloned() else { continue };
-                let id = ObjectRef { kind: held.kind, name: ObjectName { namespace, name: held.name } };
+                let Some(id) = self.identity(&held) else { continue };
                 let print = fingerprint(&id.to_string());
                 if self.holders.get(&print) == Some(&number) {
                     self.holders.remove(&print);

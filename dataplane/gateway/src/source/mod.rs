@@ -18,6 +18,7 @@ mod files;
 mod generated_keys;
 mod inventory;
 mod last_good;
+mod place;
 mod reader;
 mod stamp;
 mod watch;
@@ -25,8 +26,9 @@ mod world;
 
 pub use credentials::{Environment, process_environment};
 pub use last_good::StoreError;
+pub use place::place;
 pub use watch::Stop;
-pub use world::{Faulty, FileFindings, GeneratedKey, World};
+pub use world::{Faulty, FileFindings, GeneratedKey, Variable, World};
 
 use data_dir::DataDir;
 use files::Look;
@@ -217,7 +219,11 @@ fn above(path: &Path) -> PathBuf {
     }
 }
 
-fn readable(world: &Path) -> Result<(), SourceError> {
+/// Whether `world` is a folder that can be read.
+///
+/// # Errors
+/// [`SourceError::World`]
+pub fn readable(world: &Path) -> Result<(), SourceError> {
     let listed = std::fs::read_dir(world).map(drop);
     listed.map_err(|source| SourceError::World { path: world.to_owned(), source })
 }

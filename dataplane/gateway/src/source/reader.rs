@@ -28,6 +28,8 @@ pub(super) struct Reader {
     inventory: Inventory,
     /// Files at fault.
     files: BTreeMap<Arc<str>, FileFindings>,
+    /// Those among them that cannot be read as a whole: what they last declared is in force.
+    unread: BTreeSet<Arc<str>>,
     /// Folders that could not be listed.
     folders: Vec<FileFindings>,
     faulty: Arc<BTreeMap<ObjectRef, Faulty>>,
@@ -68,13 +70,16 @@ impl Reader {
         let settings = Settings { platform_namespaces: options.platform_namespaces.clone() };
         let skipped = std::fs::canonicalize(&options.data_dir).ok();
         let (data, faults) = data.unzip();
+        let mut credentials = Credentials::new(options.world.clone(), environment);
+        credentials.variables = data.is_none().then(Vec::new);
         Self {
             folder: Folder::new(options.world.clone(), skipped),
-            credentials: Credentials::new(options.world.clone(), environment),
+            credentials,
             data,
             compiler: Compiler::new(&settings),
             inventory: Inventory::default(),
             files: BTreeMap::new(),
+            unread: BTreeSet::new(),
             folders: Vec::new(),
             faulty: Arc::default(),
             generated: Arc::default(),
@@ -141,6 +146,7 @@ impl Reader {
     /// known; what is in force stays.
     fn declared(&mut self, file: &Arc<str>, content: Content) -> Option<Declared> {
         self.files.remove(file);
+        self.unread.remove(file);
         let mut findings = Vec::new();
         let fault = match content {
             Content::Text(text) => match parse(&text, &mut findings) {
@@ -167,6 +173,7 @@ impl Reader {
         });
         findings.insert(0, fault);
         self.blame(file, findings);
+        self.unread.insert(file.clone());
         declared
     }
 
@@ -221,6 +228,7 @@ impl Reader {
         }
         for file in &removed {
             self.files.remove(file);
+            self.unread.remove(file);
             if let Some(data) = &mut self.data {
                 data.keep_text(file, None);
             }
@@ -386,12 +394,18 @@ impl Reader {
 
     /// The world as it stands.
     pub(super) fn world(&mut self) -> World {
+        let mut files: Vec<FileFindings> = self.folders.iter().chain(self.files.values()).cloned().collect();
+        for file in files.iter_mut().filter(|f| self.unread.contains(&f.file)) {
+            file.kept = self.inventory.objects_of(&file.file).collect();
+        }
         World {
+            folder: self.folder.root().to_owned(),
             snapshot: self.compiler.snapshot().clone(),
-            files: self.folders.iter().chain(self.files.values()).cloned().collect(),
+            files,
             faulty: self.faulty.clone(),
             objects: self.inventory.len(),
             generated_keys: self.generated.clone(),
+            variables: self.credentials.variables.clone().unwrap_or_default(),
             data_faults: std::mem::take(&mut self.faults).into_iter().map(|f| f.to_string()).collect(),
             compiled_in: Duration::ZERO,
         }
@@ -443,7 +457,7 @@ fn with_documents(mut text: String, kept: &[Object]) -> String {
     for object in kept {
         let ObjectRef { kind, name } = object.id();
         let (version, kind) = (kind.api_version(), kind.as_str());
-        // An invalid one has no spec that could be kept: it stays closed, on its namespace.
+        // An invalid one has no spec that could be kept: it stays closed, on all that it may concern.
         let spec = object.spec().unwrap_or("{}");
         text.push_str(&format!(
             "\n---\n{{\"apiVersion\": \"{version}\", \"kind\": \"{kind}\", \"metadata\": {{\"namespace\": \"{}\", \"name\": \"{}\"}}, \"spec\": {spec}}}\n",
@@ -467,5 +481,5 @@ fn unlisted(folder: &str, why: &str) -> FileFindings {
     let message = format!("This cannot be read: {why}. What was last read from it stays in force.");
     let fix = "Make it a folder, or a file, that the gateway may read.";
     let finding = Finding::error(Reason::Syntax, "", message, fix);
-    FileFindings { file: name.into(), findings: vec![finding] }
+    FileFindings { findings: vec![finding], ..FileFindings::none(&name.into()) }
 }

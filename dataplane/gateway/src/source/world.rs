@@ -10,6 +10,8 @@ use std::time::Duration;
 /// The world after a change.
 #[derive(Debug)]
 pub struct World {
+    /// The folder that it comes from.
+    pub folder: PathBuf,
     /// What serves.
     pub snapshot: Snapshot,
     /// Files at fault, in order, all of them: text that cannot be read, documents that are no objects, objects that
@@ -23,6 +25,8 @@ pub struct World {
     pub generated_keys: Arc<Vec<GeneratedKey>>,
     /// What did not work in the data dir since the last world; to be logged.
     pub data_faults: Vec<String>,
+    /// Variables that Secrets refer to; only of a world that is inspected.
+    pub variables: Vec<Variable>,
     /// Reading and compiling took this long.
     pub compiled_in: Duration,
 }
@@ -34,12 +38,14 @@ pub struct FileFindings {
     pub file: Arc<str>,
     /// Findings.
     pub findings: Vec<Finding>,
+    /// Objects that it declared when it was last read, where it cannot be read now: they serve as they were.
+    pub kept: Vec<ObjectRef>,
 }
 
 impl FileFindings {
     /// Nothing is wrong with `file`.
     pub(super) fn none(file: &Arc<str>) -> Self {
-        Self { file: file.clone(), findings: Vec::new() }
+        Self { file: file.clone(), findings: Vec::new(), kept: Vec::new() }
     }
 }
 
@@ -50,6 +56,19 @@ pub struct Faulty {
     pub file: Arc<str>,
     /// What is to be said.
     pub report: Report,
+}
+
+/// A reference of a Secret to the environment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Path within the world's folder of the file that refers to it.
+    pub file: Arc<str>,
+    /// The Secret.
+    pub object: ObjectRef,
+    /// The field.
+    pub path: Box<str>,
 }
 
 /// A key whose token was made here.

@@ -4,7 +4,7 @@ use super::deadline::Deadline;
 use super::gate;
 use super::places::Places;
 use super::play::{Play, play};
-use super::pool::{Lease, Pool};
+use super::pool::{Lease, Pool, STALE_TRIES};
 use super::{Unreachable, Upstream};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
@@ -127,13 +127,30 @@ pub async fn attempt(
         return Box::pin(play(settings, path, &body, upstream.next_call(), deadline, place)).await;
     }
     let (response, lease) = if pool.beside.is_empty() {
-        let request = request(upstream, path, caller, body, pool.spare());
-        deadline.guard(pin!(pool.send(request, sent))).await??
+        deadline.guard(pin!(send(pool, path, caller, body, sent))).await??
     } else {
         Box::pin(anywhere(pool, path, caller, body, deadline, sent)).await?
     };
     let (head, body) = response.into_parts();
     Ok(Answer { status: head.status, headers: head.headers, body: Source::Http(body, Some((lease, place))) })
+}
+
+/// Sends, and again by another connection where the one before ended without the request having been looked at.
+async fn send(
+    pool: &Rc<Pool>,
+    path: &str,
+    caller: &HeaderMap,
+    body: Bytes,
+    sent: &Cell<bool>,
+) -> Result<(Response<Incoming>, Lease), Unreachable> {
+    let mut tries = 0;
+    loop {
+        let request = request(&pool.upstream, path, caller, body.clone(), pool.spare());
+        match pin!(pool.send(request, sent)).await {
+            Err(Unreachable::Unprocessed { .. }) if tries < STALE_TRIES => tries += 1,
+            answered => return answered,
+        }
+    }
 }
 
 /// Sends to one of the provider's places: the next one where nothing could be sent to the one before.
@@ -149,8 +166,7 @@ async fn anywhere(
     let mut last = None;
     while let Some(place) = places.advance() {
         let at = place.pool;
-        let request = request(&at.upstream, path, caller, body.clone(), at.spare());
-        match deadline.guard(pin!(at.send(request, sent))).await? {
+        match deadline.guard(pin!(send(at, path, caller, body.clone(), sent))).await? {
             Err(error) if error.is_of_place() => {
                 place.unreachable();
                 last = Some(error);

@@ -69,6 +69,12 @@ pub enum Unreachable {
         /// What hyper said.
         source: hyper::Error,
     },
+    /// The connection ended, and the provider surely did not look at the request: it was not sent, or refused as a whole.
+    #[error("the connection ended before the request was taken: {source}")]
+    Unprocessed {
+        /// What hyper said.
+        source: hyper::Error,
+    },
     /// It has as many calls as it may have, and no room for another one came in time.
     #[error("{most} calls are in flight, as many as maxConcurrency allows, and {}", queue(*waited))]
     Busy {
@@ -102,7 +108,7 @@ impl Unreachable {
             | Self::Proxy { .. }
             | Self::Tls { .. } => true,
             Self::Timeout { step, .. } => *step == "connect",
-            Self::Broken { .. } | Self::Busy { .. } => false,
+            Self::Broken { .. } | Self::Unprocessed { .. } | Self::Busy { .. } => false,
         }
     }
 }

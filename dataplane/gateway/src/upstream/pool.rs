@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::cell::{Cell, RefCell};
+use std::error::Error as _;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ const MOST_STREAMS: usize = 90;
 const MOST_SPARE: usize = 64;
 const MOST_HEADERS: usize = 64;
 /// Connections that may turn out to be stale before a fresh one is opened.
-const STALE_TRIES: usize = 3;
+pub(super) const STALE_TRIES: usize = 3;
 
 type Sender1 = http1::SendRequest<Full<Bytes>>;
 type Sender2 = http2::SendRequest<Full<Bytes>>;
@@ -98,7 +99,8 @@ impl Pool {
     /// true while the request may have reached the provider, also after the call was dropped.
     ///
     /// # Errors
-    /// [`Unreachable`]; nothing is retried that may have reached the provider.
+    /// [`Unreachable`]; nothing is retried that may have reached the provider. After [`Unreachable::Unprocessed`] the same
+    /// request may be sent again, by another connection.
     pub async fn send(
         self: &Rc<Self>,
         mut request: Request<Full<Bytes>>,
@@ -113,7 +115,12 @@ impl Pool {
             }
         }
         if let Some(connection) = self.shared() {
-            return Box::pin(self.send_shared(connection, request, sent)).await;
+            let (connection, kept) = (connection.clone(), connection);
+            let answered = Box::pin(self.send_shared(connection, request, sent)).await;
+            if let Err(Unreachable::Unprocessed { .. }) = &answered {
+                self.multiplexed.borrow_mut().retain(|c| !Rc::ptr_eq(c, &kept));
+            }
+            return answered;
         }
         // Boxed: the future of an ordinary call should not carry the state of a connection under way.
         Box::pin(self.send_fresh(request, sent)).await
@@ -222,14 +229,18 @@ impl Pool {
         connection.streams.set(connection.streams.get() + 1);
         let lease = Lease { pool: self.clone(), held: Held::Shared(connection.clone()) };
         let mut sender = connection.sender.clone();
-        let broken = |source| Unreachable::Broken { source };
-        sender.ready().await.map_err(broken)?;
+        sender.ready().await.map_err(|source| Unreachable::Unprocessed { source })?;
         sent.set(true);
         match sender.try_send_request(request).await {
             Ok(response) => Ok((response, lease)),
             Err(mut failed) => {
-                sent.set(failed.take_message().is_none());
-                Err(broken(failed.into_error()))
+                let unsent = failed.take_message().is_some();
+                let source = failed.into_error();
+                if unsent || was_refused(&source) {
+                    sent.set(false);
+                    return Err(Unreachable::Unprocessed { source });
+                }
+                Err(Unreachable::Broken { source })
             }
         }
     }
@@ -241,6 +252,14 @@ impl Pool {
         self.multiplexed.borrow_mut().retain(|c| !c.sender.is_closed());
         self.beside.iter().for_each(|p| p.sweep());
     }
+}
+
+/// True when the other side says that it did not look at the request (RFC 9113, 8.7): its stream is above the last one of
+/// a GOAWAY, or was reset as refused.
+fn was_refused(error: &hyper::Error) -> bool {
+    let Some(error) = error.source().and_then(|e| e.downcast_ref::<h2::Error>()) else { return false };
+    let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (error.is_go_away() || refused)
 }
 
 /// Runs HTTP/2's background tasks on the runtime's own thread.

@@ -59,16 +59,28 @@ impl Vendor {
     }
 
     pub(crate) async fn tls(behaviour: Behaviour, alpn: &[&[u8]]) -> Self {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let mut config =
-            builder.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
-        config.alpn_protocols = alpn.iter().map(|a| a.to_vec()).collect();
-        Self::start(behaviour, Some(TlsAcceptor::from(Arc::new(config))), cert.pem()).await
+        let (tls, ca) = acceptor(alpn);
+        Self::start(behaviour, Some(tls), ca).await
+    }
+
+    /// HTTP/2; each connection answers its first request and refuses the second.
+    pub(crate) async fn refusing(refusal: Refusal) -> Self {
+        let (tls, ca) = acceptor(&[b"h2"]);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let seen = Rc::new(Seen::default());
+        let shared = seen.clone();
+        tokio::task::spawn_local(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                shared.connections.set(shared.connections.get() + 1);
+                let tls = tls.clone();
+                tokio::task::spawn_local(async move {
+                    let Ok(stream) = tls.accept(stream).await else { return };
+                    let _ = frames(stream, refusal).await;
+                });
+            }
+        });
+        Self { port, ca, seen }
     }
 
     async fn start(behaviour: Behaviour, tls: Option<TlsAcceptor>, ca: String) -> Self {
@@ -116,6 +128,76 @@ impl Vendor {
     pub(crate) async fn stopped(&self) {
         self.seen.stopped.notified().await;
     }
+}
+
+/// A TLS server for localhost, and the certificate to trust.
+fn acceptor(alpn: &[&[u8]]) -> (TlsAcceptor, String) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
+    config.alpn_protocols = alpn.iter().map(|a| a.to_vec()).collect();
+    (TlsAcceptor::from(Arc::new(config)), cert.pem())
+}
+
+/// How an HTTP/2 connection refuses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// GOAWAY that leaves the request's stream out.
+    GoAway,
+    /// The stream is reset as refused.
+    Reset,
+    /// GOAWAY that has the request's stream in, and the end.
+    GoAwayAfter,
+}
+
+/// HTTP/2 by hand: frames are a length, a type, flags, a stream and so many bytes (RFC 9113, 4.1).
+async fn frames<S>(mut stream: S, refusal: Refusal) -> std::io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    const SETTINGS: u8 = 4;
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await?;
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+    let mut asked = 0;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        stream.read_exact(&mut payload).await?;
+        let (kind, flags) = (head[3], head[4]);
+        let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        if kind == SETTINGS && flags & 1 == 0 {
+            stream.write_all(&frame(SETTINGS, 1, 0, &[])).await?;
+        }
+        // The end of a request: its stream's last frame.
+        if !matches!(kind, 0 | 1) || flags & 1 == 0 {
+            continue;
+        }
+        asked += 1;
+        let answer = match (asked, refusal) {
+            // `:status: 200` is entry 8 of the static table.
+            (1, _) => [frame(1, 4, id, &[0x88]), frame(0, 1, id, b"{}")].concat(),
+            (_, Refusal::Reset) => frame(3, 0, id, &7_u32.to_be_bytes()),
+            (_, Refusal::GoAway) => frame(7, 0, 0, &[1_u32.to_be_bytes(), [0; 4]].concat()),
+            (_, Refusal::GoAwayAfter) => frame(7, 0, 0, &[id.to_be_bytes(), [0; 4]].concat()),
+        };
+        stream.write_all(&answer).await?;
+        stream.flush().await?;
+        if asked > 1 && refusal == Refusal::GoAwayAfter {
+            return stream.shutdown().await;
+        }
+    }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 async fn connection<S>(stream: S, behaviour: Behaviour, seen: Rc<Seen>, h2: bool)

@@ -4,7 +4,7 @@
 use crate::call::call;
 use crate::load::{Kind, Outcome};
 use crate::program::{self, Cores};
-use crate::world::credential;
+use crate::world::{ANTHROPIC_MODEL, credential};
 use serde::Serialize;
 use serde_json::Value;
 use std::io;
@@ -33,6 +33,8 @@ pub struct Test {
     pub rate: Option<f64>,
     /// Bytes of the prompt.
     pub prompt_bytes: usize,
+    /// Model asked for: it decides which format the mock is asked in.
+    pub model: &'static str,
 }
 
 /// What one load measured.
@@ -90,6 +92,18 @@ impl Kit {
             Self::Own(_) => "own",
             Self::Independent(_) => "gwbench",
         }
+    }
+
+    /// Whether its load asks in this way.
+    #[must_use]
+    pub fn asks(&self, kind: Kind) -> bool {
+        matches!(self, Self::Own(_)) || !kind.is_anthropic()
+    }
+
+    /// Whether its mock serves this model.
+    #[must_use]
+    pub fn serves(&self, model: &str) -> bool {
+        matches!(self, Self::Own(_)) || model != ANTHROPIC_MODEL
     }
 
     fn program(&self) -> String {
@@ -154,15 +168,21 @@ impl Kit {
     }
 
     fn load(&self, test: Test, target: SocketAddr, pid: u32, span: Span) -> Vec<String> {
-        let kind = match test.kind {
-            Kind::Chat => "chat",
-            Kind::ChatStream => "chat-stream",
-            Kind::Embeddings => "embeddings",
-        };
         let kind_flag = if matches!(self, Self::Own(_)) { "--kind" } else { "--mode" };
-        let mut argv = words(&[&self.program(), "load", "--target", &target.to_string(), kind_flag, kind]);
-        argv.extend(words(&["--model", test.kind.model(), "--connections", &test.connections.to_string()]));
-        argv.extend(words(&["--prompt-bytes", &test.prompt_bytes.to_string(), "--header", &credential()]));
+        let mut argv = words(&[&self.program(), "load", "--target", &target.to_string(), kind_flag]);
+        argv.extend(words(&[
+            test.kind.name(),
+            "--model",
+            test.model,
+            "--connections",
+            &test.connections.to_string(),
+        ]));
+        argv.extend(words(&[
+            "--prompt-bytes",
+            &test.prompt_bytes.to_string(),
+            "--header",
+            &credential(test.kind),
+        ]));
         argv.extend(words(&["--warmup", &span.warmup.to_string(), "--seconds", &span.seconds.to_string()]));
         argv.extend(words(&["--watch", &format!("measured={pid}")]));
         if let Some(rate) = test.rate {

@@ -1,6 +1,7 @@
-//! Folders of resources to measure: one provider (the mock) and any number of virtual keys, each with a budget and all
+//! Folders of resources to measure: the mock as two providers, one for each format, and any number of virtual keys, each with a budget and all
 //! four limits, so high that nothing is refused.
 
+use crate::load::Kind;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::fs;
@@ -8,15 +9,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
+/// The chat model that the mock serves in OpenAI's format.
+pub const OPENAI_MODEL: &str = "gpt-4o-mini";
+/// Its embedding model.
+pub const EMBEDDING_MODEL: &str = "text-embedding-3-small";
+/// The model that the mock serves in Anthropic's format.
+pub const ANTHROPIC_MODEL: &str = "claude-bench";
 /// Keys in one file of a large world.
 const KEYS_A_FILE: u32 = 1_000;
 /// File of the key that calls; small, so that reading it again is not what a change is measured by.
 const CALLER: &str = "caller.yaml";
 
-/// The header with which the benchmark's key calls.
+/// The header with which the benchmark's key makes calls of this kind, as the official clients send it.
 #[must_use]
-pub fn credential() -> String {
-    format!("authorization: Bearer {}", crate::TOKEN)
+pub fn credential(kind: Kind) -> String {
+    let name = if kind.is_anthropic() { "x-api-key: " } else { "authorization: Bearer " };
+    format!("{name}{}", crate::TOKEN)
 }
 
 /// Writes a world of `keys` virtual keys into the empty folder `folder`; the first of them is [`crate::TOKEN`]'s.
@@ -101,14 +109,28 @@ spec:
   auth: {{apiKey: {{secretRef: {{name: vendor, key: key}}}}}}
   network: {{allowPrivate: true}}
   models:
-  - name: gpt-4o-mini
+  - name: {OPENAI_MODEL}
     price: {{input: "0.15", cachedInput: "0.075", output: "0.60"}}
     contextWindow: 128000
     maxOutput: 16384
-  - name: text-embedding-3-small
+  - name: {EMBEDDING_MODEL}
     kind: Embedding
     price: {{input: "0.02"}}
     contextWindow: 8191
+---
+apiVersion: smartflow.dev/v1alpha1
+kind: LLMProvider
+metadata: {{name: vendor-anthropic, namespace: default}}
+spec:
+  provider: anthropic-compatible
+  baseURL: http://{vendor}/v1
+  auth: {{apiKey: {{secretRef: {{name: vendor, key: key}}}}}}
+  network: {{allowPrivate: true}}
+  models:
+  - name: {ANTHROPIC_MODEL}
+    price: {{input: "1", cachedInput: "0.10", cacheWrite: "1.25", output: "5"}}
+    contextWindow: 200000
+    maxOutput: 64000
 "#
     )
 }

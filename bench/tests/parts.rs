@@ -76,6 +76,20 @@ fn every_kind_is_answered_through_the_floor_and_measured() {
 }
 
 #[test]
+fn messages_are_asked_for_as_anthropics_clients_do() {
+    let mock = Part::start(&["mock", "--gap-us", "1000", "--events", "10"]);
+    for (kind, counted, events) in
+        [("messages", "messages", false), ("messages-stream", "messages_stream", true)]
+    {
+        let outcome = load(&mock, TOKEN, &["--kind", kind, "--connections", "4"]);
+        assert_eq!(outcome.pointer("/errors"), Some(&serde_json::json!({})), "{outcome}");
+        assert!(number(&outcome, "/completed") > 0.0, "{outcome}");
+        assert!(mock.count(counted) as f64 >= number(&outcome, "/completed"));
+        assert_eq!(number(&outcome, "/events") > 0.0, events, "{outcome}");
+    }
+}
+
+#[test]
 fn an_open_loop_asks_as_often_as_it_is_told() {
     let (mock, floor) = mock_and_floor();
     let outcome = load(&floor, TOKEN, &["--rate", "50"]);
@@ -117,5 +131,8 @@ fn the_mock_takes_settings_while_it_runs_and_refuses_unknown_ones() {
     let embeddings = call(mock.address, "/v1/embeddings", &[], Some("{}")).unwrap().text;
     let parsed: Value = serde_json::from_str(&embeddings).unwrap();
     assert_eq!(parsed.pointer("/data/0/embedding").and_then(Value::as_array).map(Vec::len), Some(256));
+    let message = |body| call(mock.address, "/v1/messages", &[], Some(body)).unwrap().text;
+    assert!(message("{}").contains(r#""text":"A calle""#));
+    assert_eq!(message(r#"{"stream": true}"#).matches("event: ").count(), 3 + 6);
     assert!(call(mock.address, "/v1/models", &[], None).unwrap().text.contains("text-embedding-3-small"));
 }

@@ -1,36 +1,10 @@
 //! CPU per request and per stream event, beside the floor in the same rounds.
 
+use super::loads::{COMPARED, Compared};
 use super::stage::{Running, Session, Stage, Subject};
 use super::{Fault, note};
-use crate::kit::{Measure, Test};
-use crate::load::Kind;
 use crate::report::series::Series;
 use serde::Serialize;
-
-/// A chat with a prompt of 200 bytes, answered whole.
-pub const SMALL: Test =
-    Test { name: "200 B", kind: Kind::Chat, connections: 64, rate: None, prompt_bytes: 200 };
-const LARGE: Test =
-    Test { name: "64 KB", kind: Kind::Chat, connections: 32, rate: None, prompt_bytes: 65_536 };
-const EMBEDDINGS: Test =
-    Test { name: "embeddings", kind: Kind::Embeddings, connections: 32, rate: None, prompt_bytes: 200 };
-const STREAM: Test =
-    Test { name: "stream", kind: Kind::ChatStream, connections: 200, rate: None, prompt_bytes: 200 };
-
-/// What is compared: the load, the figure, and how many times the floor's it may be.
-const COMPARED: [Compared; 4] = [
-    Compared { test: SMALL, unit: "request", figure: |m| m.cpu_us_per_request, bound: Some(1.6) },
-    Compared { test: LARGE, unit: "request", figure: |m| m.cpu_us_per_request, bound: Some(1.5) },
-    Compared { test: STREAM, unit: "event", figure: |m| m.cpu_us_per_event, bound: Some(1.3) },
-    Compared { test: EMBEDDINGS, unit: "request", figure: |m| m.cpu_us_per_request, bound: None },
-];
-
-struct Compared {
-    test: Test,
-    unit: &'static str,
-    figure: fn(&Measure) -> f64,
-    bound: Option<f64>,
-}
 
 /// One comparison with one kit.
 #[derive(Debug, Serialize)]
@@ -77,8 +51,7 @@ impl Row {
 /// When anything does not run.
 pub fn measure(stage: &Stage) -> Result<Vec<Row>, Fault> {
     let sessions = &stage.sessions;
-    let mut rows: Vec<Row> =
-        sessions.iter().flat_map(|session| COMPARED.iter().map(|c| row(session, c))).collect();
+    let mut rows: Vec<Row> = sessions.iter().flat_map(rows_of).collect();
     for round in 1..=stage.plan.rounds {
         note(&format!("CPU, round {round} of {}", stage.plan.rounds));
         let mut visits = Vec::new();
@@ -91,19 +64,24 @@ pub fn measure(stage: &Stage) -> Result<Vec<Row>, Fault> {
         visits.rotate_left((round as usize) % count.max(1));
         for compared in &COMPARED {
             for visit in &visits {
-                let row = rows.iter_mut().find(|row| row.is(visit.session, compared));
-                visit.load(stage, compared, row)?;
+                if let Some(row) = rows.iter_mut().find(|row| row.is(visit.session, compared)) {
+                    visit.load(stage, compared, row)?;
+                }
             }
         }
     }
     Ok(rows)
 }
 
+fn rows_of(session: &Session) -> impl Iterator<Item = Row> {
+    COMPARED.iter().filter(|compared| compared.is_of(&session.kit)).map(|compared| row(session, compared))
+}
+
 fn row(session: &Session, compared: &Compared) -> Row {
     Row {
         kit: session.kit.name(),
         test: compared.test.name,
-        unit: compared.unit,
+        unit: compared.unit.name(),
         bound: compared.bound,
         floor: Series::default(),
         gateway: Series::default(),
@@ -119,11 +97,13 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    fn load(&self, stage: &Stage, compared: &Compared, row: Option<&mut Row>) -> Result<(), Fault> {
-        let name = if self.subject == Subject::Floor { "floor" } else { "gateway" };
-        let measure = stage.load(self.session, name, &self.running, compared.test)?;
-        let figure = (compared.figure)(&measure);
-        let Some(row) = row else { return Ok(()) };
+    fn load(&self, stage: &Stage, compared: &Compared, row: &mut Row) -> Result<(), Fault> {
+        let (name, test) = match self.subject {
+            Subject::Floor => ("floor", compared.floor),
+            Subject::Gateway => ("gateway", compared.test),
+        };
+        let measure = stage.load(self.session, name, &self.running, test)?;
+        let figure = compared.unit.of(&measure);
         match self.subject {
             Subject::Floor => row.floor.push(figure),
             Subject::Gateway => {

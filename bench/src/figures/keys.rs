@@ -1,7 +1,7 @@
 //! The large world: what a key costs in memory, whether many keys make a request dearer, and how soon a changed one
 //! is obeyed.
 
-use super::cpu::SMALL;
+use super::loads::SMALL;
 use super::stage::{Running, Stage, Subject};
 use super::{Fault, note};
 use crate::call::call;

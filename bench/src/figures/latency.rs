@@ -1,16 +1,15 @@
 //! Latency of an open loop: the mock asked directly, through the floor, and through the gateway.
 
+use super::loads::SMALL;
 use super::stage::{Running, Session, Stage, Subject};
 use super::{Fault, note};
 use crate::kit::{Measure, Test};
-use crate::load::Kind;
 use crate::report::series::Series;
 use serde::Serialize;
 
 /// Requests due per second: far from what any of them can take, so that nothing queues.
 pub const RATE: f64 = 500.0;
-const STEADY: Test =
-    Test { name: "500/s", kind: Kind::Chat, connections: 64, rate: Some(RATE), prompt_bytes: 200 };
+const STEADY: Test = Test { name: "500/s", rate: Some(RATE), ..SMALL };
 
 /// Latencies of one way to the mock, a value for each round, microseconds.
 #[derive(Debug, Default, Serialize)]

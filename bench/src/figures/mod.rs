@@ -4,6 +4,7 @@ pub mod compile;
 pub mod cpu;
 pub mod keys;
 pub mod latency;
+pub mod loads;
 pub mod stage;
 pub mod start;
 

@@ -3,6 +3,7 @@
 use super::{Args, Fault, Plan, kits, note};
 use crate::call::{call, free_address};
 use crate::kit::{Kit, Measure, Test, path_text, words};
+use crate::load::Kind;
 use crate::program::{Cores, Program, pause};
 use crate::world;
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -164,11 +165,12 @@ impl Stage {
     ) -> Result<Running, Fault> {
         let log = self.fresh("log");
         let mut program = self.cores.measured(argv, &log)?;
-        let body = r#"{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]}"#;
-        let headers = [world::credential()];
+        let model = world::OPENAI_MODEL;
+        let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hello"}}]}}"#);
+        let headers = [world::credential(Kind::Chat)];
         let mut last = String::new();
         while program.began.elapsed() < START {
-            match call(address, "/v1/chat/completions", &headers, Some(body)) {
+            match call(address, "/v1/chat/completions", &headers, Some(&body)) {
                 Ok(answer) if answer.status == 200 && answer.text.contains("\"choices\"") => {
                     let first_answer = program.began.elapsed();
                     return Ok(Running { program, address, admin, first_answer });
@@ -199,7 +201,7 @@ impl Stage {
         let measure = session.kit.measure(self.cores, test, running.address, running.program.pid(), span);
         let measure = measure.map_err(|source| Fault::Load { subject: subject.clone(), source })?;
         note(&format!(
-            "{subject:22} {:10} {:8.0}/s  {:7.2} us/request  {:6.2} us/event  {:3.0} % of its core",
+            "{subject:22} {:32} {:8.0}/s  {:7.2} us/request  {:6.2} us/event  {:3.0} % of its core",
             test.name,
             measure.per_second,
             measure.cpu_us_per_request,

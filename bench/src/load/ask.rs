@@ -2,6 +2,7 @@
 
 use super::Args;
 use crate::prompt::prose;
+use crate::world;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -12,6 +13,10 @@ pub enum Kind {
     ChatStream,
     /// An embedding
     Embeddings,
+    /// A message in Anthropic's format, answered whole
+    Messages,
+    /// The same, answered as a stream
+    MessagesStream,
 }
 
 impl Kind {
@@ -19,7 +24,30 @@ impl Kind {
         match self {
             Self::Chat | Self::ChatStream => "/v1/chat/completions",
             Self::Embeddings => "/v1/embeddings",
+            Self::Messages | Self::MessagesStream => "/v1/messages",
         }
+    }
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::ChatStream => "chat-stream",
+            Self::Embeddings => "embeddings",
+            Self::Messages => "messages",
+            Self::MessagesStream => "messages-stream",
+        }
+    }
+
+    /// Asked as clients of Anthropic's API ask.
+    #[must_use]
+    pub fn is_anthropic(self) -> bool {
+        matches!(self, Self::Messages | Self::MessagesStream)
+    }
+
+    fn is_streamed(self) -> bool {
+        matches!(self, Self::ChatStream | Self::MessagesStream)
     }
 
     /// Text that only a complete good answer has.
@@ -28,15 +56,18 @@ impl Kind {
             Self::Chat => b"\"choices\"",
             Self::ChatStream => b"data: [DONE]",
             Self::Embeddings => b"\"embedding\"",
+            Self::Messages => b"\"stop_reason\"",
+            Self::MessagesStream => b"event: message_stop",
         }
     }
 
-    /// The model of the benchmark's worlds that answers this kind.
+    /// The model of the benchmark's worlds that answers this kind without a translation.
     #[must_use]
     pub fn model(self) -> &'static str {
         match self {
-            Self::Chat | Self::ChatStream => "gpt-4o-mini",
-            Self::Embeddings => "text-embedding-3-small",
+            Self::Chat | Self::ChatStream => world::OPENAI_MODEL,
+            Self::Embeddings => world::EMBEDDING_MODEL,
+            Self::Messages | Self::MessagesStream => world::ANTHROPIC_MODEL,
         }
     }
 
@@ -49,6 +80,8 @@ impl Kind {
                 format!(r#"{{{chat},"stream":true,"stream_options":{{"include_usage":true}}}}"#)
             }
             Self::Embeddings => format!(r#"{{"model":"{model}","input":"{prompt}"}}"#),
+            Self::Messages => format!(r#"{{"max_tokens":1024,{chat}}}"#),
+            Self::MessagesStream => format!(r#"{{"max_tokens":1024,{chat},"stream":true}}"#),
         }
     }
 }
@@ -73,12 +106,15 @@ impl Ask {
             "content-type: application/json".to_owned(),
             format!("content-length: {}", body.len()),
         ];
+        if args.kind.is_anthropic() {
+            lines.push("anthropic-version: 2023-06-01".to_owned());
+        }
         lines.extend(args.headers.iter().cloned());
         Self {
             target: args.target,
             bytes: format!("{}\r\n\r\n{body}", lines.join("\r\n")).into_bytes(),
             proof: args.kind.proof(),
-            streamed: args.kind == Kind::ChatStream,
+            streamed: args.kind.is_streamed(),
         }
     }
 }
@@ -95,7 +131,8 @@ mod tests {
         for kind in Kind::value_variants() {
             let body: Value = serde_json::from_str(&kind.body("m", &prose(300))).unwrap();
             assert_eq!(body.pointer("/model").unwrap(), "m");
-            assert_eq!(body.pointer("/stream").is_some(), *kind == Kind::ChatStream);
+            assert_eq!(body.pointer("/stream").is_some(), kind.is_streamed());
+            assert_eq!(Kind::from_str(kind.name(), false), Ok(*kind));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The mock vendor: chat (whole and streamed), embeddings and models in OpenAI's shape, on one thread.
+//! The mock vendor, on one thread: chat (whole and streamed), embeddings and models in OpenAI's format, messages (whole
+//! and streamed) in Anthropic's.
 //!
 //! `GET /counts` tells what was served. `POST /settings` with a JSON object of [`Settings`] replaces the settings;
 //! what the object leaves out returns to its default.
@@ -43,6 +44,8 @@ struct Counts {
     chat: u64,
     chat_stream: u64,
     embeddings: u64,
+    messages: u64,
+    messages_stream: u64,
     models: u64,
     unknown: u64,
     request_bytes: u64,
@@ -86,9 +89,15 @@ impl Mock {
         let mut counts = self.counts.get();
         counts.request_bytes += body.len() as u64;
         let (counter, reply) = match head.uri.path() {
-            "/v1/chat/completions" if streams(&body) => (&mut counts.chat_stream, self.paced(&answers)),
+            "/v1/chat/completions" if streams(&body) => {
+                (&mut counts.chat_stream, self.paced(&answers.stream))
+            }
             "/v1/chat/completions" => (&mut counts.chat, whole(&answers.chat)),
             "/v1/embeddings" => (&mut counts.embeddings, whole(&answers.embeddings)),
+            "/v1/messages" if streams(&body) => {
+                (&mut counts.messages_stream, self.paced(&answers.message_stream))
+            }
+            "/v1/messages" => (&mut counts.messages, whole(&answers.message)),
             "/v1/models" => (&mut counts.models, whole(&answers.models)),
             "/counts" => return Ok(self.counted()),
             "/settings" => return Ok(self.change(&body)),
@@ -107,9 +116,9 @@ impl Mock {
         Ok(respond(StatusCode::OK, reply))
     }
 
-    fn paced(&self, answers: &Answers) -> Reply {
+    fn paced(&self, frames: &Rc<[Bytes]>) -> Reply {
         Reply::Paced(Pace {
-            frames: Rc::clone(&answers.stream),
+            frames: Rc::clone(frames),
             sent: 0,
             gap: self.settings.get().gap(),
             clock: Rc::clone(&self.clock),

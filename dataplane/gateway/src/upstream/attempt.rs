@@ -140,15 +140,17 @@ async fn send(
     pool: &Rc<Pool>,
     path: &str,
     caller: &HeaderMap,
-    body: Bytes,
+    mut body: Bytes,
     sent: &Cell<bool>,
 ) -> Result<(Response<Incoming>, Lease), Unreachable> {
     let mut tries = 0;
     loop {
-        let request = request(&pool.upstream, path, caller, body.clone(), pool.spare());
-        match pin!(pool.send(request, sent)).await {
-            Err(Unreachable::Unprocessed { .. }) if tries < STALE_TRIES => tries += 1,
-            answered => return answered,
+        // Only connections that several calls share take a request with them when they end.
+        let kept = (pool.shares() && tries < STALE_TRIES).then(|| body.clone());
+        let request = request(&pool.upstream, path, caller, body, pool.spare());
+        match (pin!(pool.send(request, sent)).await, kept) {
+            (Err(Unreachable::Unprocessed { .. }), Some(kept)) => (body, tries) = (kept, tries + 1),
+            (answered, _) => return answered,
         }
     }
 }

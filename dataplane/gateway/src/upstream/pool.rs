@@ -193,6 +193,11 @@ impl Pool {
         }
     }
 
+    /// True while there are connections that several calls share.
+    pub fn shares(&self) -> bool {
+        !self.multiplexed.borrow().is_empty()
+    }
+
     fn shared(&self) -> Option<Rc<Multiplexed>> {
         let mut all = self.multiplexed.borrow_mut();
         all.retain(|c| !c.sender.is_closed());

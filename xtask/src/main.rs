@@ -29,6 +29,8 @@ enum Chore {
     Demo(demo::Args),
     /// Everything: set up what is needed, house rules, all tests. The last line is the sum.
     Test,
+    /// Build the programs of the test cluster (etcd, kube-apiserver, kubectl, kube-controller-manager) from their Go modules, once.
+    Tools,
     /// Lints and house rules, fast.
     Check,
     /// Measure CPU, latency, memory and start beside a floor; writes docs/performance.md.
@@ -45,6 +47,7 @@ fn run(chore: Chore) -> Result<bool, Box<dyn Error>> {
     match chore {
         Chore::Demo(args) => demo::run(&args, &root)?,
         Chore::Test => return Ok(test::run(&root)?),
+        Chore::Tools => tools::run(&root)?,
         Chore::Check => return Ok(check::run()? == 0),
         Chore::Bench(args) => bench::run(&args, &root)?,
         Chore::Crds(args) => crds::run(&args, &root)?,

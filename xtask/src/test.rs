@@ -3,18 +3,31 @@
 mod tally;
 
 use crate::process::{self, ProcessError};
+use crate::tools::ClusterError;
 use crate::{check, tools};
 use std::path::Path;
 use std::time::Instant;
 use tally::Tally;
 
+/// Why the tests could not be run at all.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) enum TestError {
+    /// A program did not do its work.
+    Process(#[from] ProcessError),
+    /// The programs of the test cluster are not there.
+    Cluster(#[from] ClusterError),
+}
+
 /// Runs everything and returns true when nothing failed. The last line printed is `N passed, N failed`.
-pub(crate) fn run(root: &Path) -> Result<bool, ProcessError> {
+pub(crate) fn run(root: &Path) -> Result<bool, TestError> {
     let start = Instant::now();
     let mut tally = Tally::default();
 
     step("tools", start);
     tools::install(root)?;
+    step("programs of the test cluster", start);
+    tools::programs(root)?;
     step("official SDKs for e2e", start);
     tools::clients(root)?;
 

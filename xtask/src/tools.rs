@@ -1,4 +1,10 @@
-//! Tools that chores need and that cargo can install, kept in `target/tools`.
+//! Tools that chores need. What cargo can install is kept in `target/tools`; the programs of the test cluster, which take
+//! minutes to build, in a cache of the user's.
+
+mod cluster;
+mod go;
+
+pub(crate) use cluster::ClusterError;
 
 use crate::process::{self, ProcessError};
 use std::path::{Path, PathBuf};
@@ -27,6 +33,23 @@ pub(crate) fn install(root: &Path) -> Result<(), ProcessError> {
     install.arg(folder(root)).arg("cargo-deny");
     install.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_TARGET_DIR", folder(root).join("build"));
     process::run(&mut install)
+}
+
+/// `cargo xtask tools`: the programs of the test cluster, and where they are.
+pub(crate) fn run(root: &Path) -> Result<(), ClusterError> {
+    match cluster::build(root)? {
+        Some(built) => {
+            cluster::show(&built)?;
+            println!("{}", built.display());
+        }
+        None => println!("nothing to build: the environment names programs or a cluster of its own"),
+    }
+    Ok(())
+}
+
+/// Builds the programs of the test cluster; does nothing when they are there.
+pub(crate) fn programs(root: &Path) -> Result<(), ClusterError> {
+    cluster::build(root).map(|_| ())
 }
 
 /// Installs the official SDKs for the end-to-end tests; does nothing when they are there.

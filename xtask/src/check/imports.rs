@@ -4,13 +4,14 @@ use super::Findings;
 use crate::workspace::Workspace;
 
 /// Package, and what of ours it may be built with. `None` = anything. A package that is not listed is a finding.
-const MAY_IMPORT: [(&str, Option<&[&str]>); 11] = [
+const MAY_IMPORT: [(&str, Option<&[&str]>); 12] = [
     ("smartflow-crds", Some(&[])),
     ("smartflow-snapshot", Some(&[])),
     ("smartflow-dialect", Some(&[])),
     ("smartflow-ledger", Some(&[])),
     ("smartflow-store", Some(&[])),
-    ("smartflow-rig", Some(&[])),
+    ("smartflow-programs", Some(&[])),
+    ("smartflow-rig", Some(&["smartflow-programs"])),
     ("smartflow-compile", Some(&["smartflow-crds", "smartflow-snapshot"])),
     (
         "smartflow-gateway",

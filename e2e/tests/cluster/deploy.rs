@@ -12,9 +12,7 @@ pub(crate) async fn installed() -> &'static Cluster {
     let cluster = Cluster::shared().await;
     let apply = || async {
         let folder = argument("config/deploy/default");
-        // Server-side, as README says: a definition is too long for the annotation of the other way.
-        let said =
-            cluster.kubectl().run(&["apply", "--server-side", "--force-conflicts", "-k", &folder]).await;
+        let said = cluster.kubectl().run(&["apply", "-k", &folder]).await;
         assert!(!said.err.contains("Warning"), "pod security or a deprecation: {}", said.err);
         let _ = said.done();
     };
@@ -61,8 +59,8 @@ async fn both_installations_are_accepted() {
             .apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {team}}}}}"))
             .await;
     }
-    for folder in ["config/deploy/namespaces", "config/deploy/redis", "config/deploy/admission"] {
-        let apply = ["apply", "--server-side", "--dry-run=server", "-k", &argument(folder)];
+    for folder in ["config/deploy/default", "config/deploy/namespaces", "config/deploy/redis", "config/deploy/admission"] {
+        let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k", &argument(folder)];
         let said = cluster.kubectl().run(&apply).await;
         assert!(!said.err.contains("Warning"), "{folder}: {}", said.err);
         let _ = said.done();

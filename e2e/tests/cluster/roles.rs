@@ -1,8 +1,7 @@
 //! What the accounts may do, and that they may do nothing else.
 
 use crate::deploy::installed;
-use crate::{argument, manifest};
-use serde_json::json;
+use crate::argument;
 use smartflow_rig::cluster::{Cluster, Kubectl, until};
 use std::time::Duration;
 
@@ -75,35 +74,6 @@ async fn the_operator_may_do_its_work_in_every_namespace_and_nothing_else() {
         assert!(!may(&operator, right, &own).await, "it may {right:?}");
     }
     assert!(!may(&operator, ("create", "leases.coordination.k8s.io"), &["--namespace=default"]).await);
-}
-
-#[tokio::test]
-async fn the_operators_token_writes_a_status_and_cannot_write_a_spec() {
-    let cluster = installed().await;
-    let namespace = cluster.namespace("writes", &[]).await;
-    let _ = cluster
-        .kubectl()
-        .in_namespace(&namespace)
-        .apply(&manifest("VirtualKey", "one", &json!({})))
-        .await
-        .done();
-    let kubeconfig = cluster.kubeconfig_of("smartflow-system", "smartflow-operator").await;
-    let operator = cluster.kubectl_with(&kubeconfig).in_namespace(&namespace);
-    let raw = format!("/apis/smartflow.dev/v1alpha1/namespaces/{namespace}/virtualkeys/one");
-    let patch = |way: &'static str, text: &'static str| {
-        let operator = operator.clone();
-        async move {
-            let all = ["patch", "virtualkeys", "one", "--type=merge", "--patch", text];
-            operator
-                .run(&[&all[..], if way.is_empty() { &[] } else { std::slice::from_ref(&way) }].concat())
-                .await
-        }
-    };
-    let _ = patch("", "{\"spec\":{\"disabled\":true}}").await.refused();
-    // kubectl reads before it patches, which the operator may not: so its right is proved as `can-i` above, and by what
-    // was refused here.
-    let read = operator.run(&["get", "--raw", &raw]).await.refused();
-    assert!(read.contains("cannot get resource"), "{read}");
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ impl Cluster {
     /// Installs `crds/yaml` and waits until the server serves the kinds.
     async fn define(&self) {
         let definitions = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/yaml");
-        let apply = ["apply", "--server-side", "--force-conflicts", "--filename", definitions];
+        let apply = ["apply", "--filename", definitions];
         let _ = self.kubectl().run(&apply).await.done();
         let wait = ["wait", "--for=condition=Established", "--timeout=60s", "--filename", definitions];
         let _ = self.kubectl().run(&wait).await.done();

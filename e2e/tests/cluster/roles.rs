@@ -1,11 +1,11 @@
 //! What the accounts may do, and that they may do nothing else.
 
-use crate::deploy::installed;
 use crate::argument;
+use crate::deploy::installed;
 use smartflow_rig::cluster::{Cluster, Kubectl, until};
 use std::time::Duration;
 
-/// Verb and resource, as `kubectl auth can-i` takes them.
+/// Verb and resource, as `kubectl auth can-i` takes them; a subresource comes after a colon.
 type Right = (&'static str, &'static str);
 
 /// In every namespace that is served.
@@ -14,8 +14,8 @@ const OPERATOR: [Right; 12] = [
     ("watch", "policies.smartflow.dev"),
     ("list", "llmproviders.smartflow.dev"),
     ("watch", "fallbackchains.smartflow.dev"),
-    ("patch", "virtualkeys.smartflow.dev/status"),
-    ("patch", "policies.smartflow.dev/status"),
+    ("patch", "virtualkeys.smartflow.dev:status"),
+    ("patch", "policies.smartflow.dev:status"),
     ("list", "secrets"),
     ("watch", "secrets"),
     ("create", "secrets"),
@@ -32,21 +32,24 @@ const NEVER: [Right; 16] = [
     ("delete", "virtualkeys.smartflow.dev"),
     ("patch", "policies.smartflow.dev"),
     ("delete", "policies.smartflow.dev"),
-    ("update", "virtualkeys.smartflow.dev/status"),
+    ("update", "virtualkeys.smartflow.dev:status"),
     ("update", "secrets"),
     ("patch", "secrets"),
     ("delete", "secrets"),
     ("patch", "namespaces"),
     ("list", "pods"),
     ("list", "configmaps"),
-    ("create", "serviceaccounts/token"),
+    ("create", "serviceaccounts:token"),
     ("create", "roles.rbac.authorization.k8s.io"),
     ("impersonate", "users"),
 ];
 
 async fn may(kubectl: &Kubectl, (verb, resource): Right, more: &[&str]) -> bool {
-    let said = kubectl.run(&[&["auth", "can-i", verb, resource], more].concat()).await;
-    assert!(said.err.is_empty() || said.err.starts_with("Warning"), "{verb} {resource}: {}", said.err);
+    let (resource, subresource) = resource.split_once(':').unwrap_or((resource, ""));
+    let subresource = format!("--subresource={subresource}");
+    let said = kubectl.run(&[&["auth", "can-i", verb, resource, &subresource], more].concat()).await;
+    let answered = matches!(said.out.trim(), "yes" | "no" | "no - no RBAC policy matched");
+    assert!(answered, "{verb} {resource}: {}{}", said.out, said.err);
     said.ok
 }
 
@@ -133,9 +136,9 @@ async fn editors_grant_administrators_restrict_viewers_look_and_nobody_writes_a_
         ("edit", "patch", "fallbackchains.smartflow.dev", true),
         ("edit", "create", "policies.smartflow.dev", false),
         ("edit", "delete", "policies.smartflow.dev", false),
-        ("edit", "patch", "virtualkeys.smartflow.dev/status", false),
+        ("edit", "patch", "virtualkeys.smartflow.dev:status", false),
         ("admin", "patch", "policies.smartflow.dev", true),
-        ("admin", "patch", "policies.smartflow.dev/status", false),
+        ("admin", "patch", "policies.smartflow.dev:status", false),
         ("admin", "lift", "policies.smartflow.dev", false),
         ("admin", "exceed", "virtualkeys.smartflow.dev", false),
     ];

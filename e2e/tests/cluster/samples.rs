@@ -19,9 +19,9 @@ async fn samples_are_accepted_by_both_ways_of_applying_and_nothing_of_them_is_lo
     for world in WORLDS {
         let folder = argument(&format!("config/samples/{world}"));
         let text = yaml(world);
-        let declared =
-            cluster.kubectl().run_with(&["create", "--dry-run=client", "-o=json", "-f", "-"], &text);
-        let declared = objects(&declared.await.done());
+        let kubectl = cluster.kubectl();
+        let parse = ["create", "--dry-run=client", "-o=json", "-f", "-"];
+        let declared = objects(&kubectl.run_with(&parse, &text).await.done());
         assert!(!declared.is_empty());
         for way in [&[][..], &["--server-side"][..]] {
             let arguments = [&["apply", "--validate=strict", "-f", "-"], way].concat();

@@ -12,7 +12,10 @@ pub(super) struct Certificates {
     pub(super) authority: PathBuf,
     pub(super) server: PathBuf,
     pub(super) server_key: PathBuf,
+    /// Signs the tokens of service accounts.
     pub(super) accounts_key: PathBuf,
+    /// Its public half: the API server does not read it out of a PKCS #8 file.
+    pub(super) accounts_public: PathBuf,
 }
 
 impl Certificates {
@@ -27,6 +30,7 @@ impl Certificates {
         let server = CertificateParams::new(names.map(str::to_owned)).expect("names");
         let server_key = key();
         let certificate = server.signed_by(&server_key, &authority).expect("a certificate");
+        let accounts = key();
         let file = |name: &str, text: &str| {
             let path = folder.join(name);
             fs::write(&path, text).expect("a file of the cluster");
@@ -36,7 +40,8 @@ impl Certificates {
             authority: file("ca.crt", &authority.pem()),
             server: file("server.crt", &certificate.pem()),
             server_key: file("server.key", &server_key.serialize_pem()),
-            accounts_key: file("accounts.key", &key().serialize_pem()),
+            accounts_key: file("accounts.key", &accounts.serialize_pem()),
+            accounts_public: file("accounts.pub", &accounts.public_key_pem()),
         }
     }
 }

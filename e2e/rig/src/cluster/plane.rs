@@ -68,7 +68,6 @@ impl Plane {
     /// Returns how to start the API server over this etcd.
     pub(super) fn apiserver(&self, etcd: &str) -> Plan {
         let certificates = &self.certificates;
-        let accounts = text(&certificates.accounts_key);
         let arguments = flags(&[
             ("etcd-servers", etcd),
             ("bind-address", "127.0.0.1"),
@@ -79,8 +78,8 @@ impl Plane {
             ("token-auth-file", &self.path("tokens.csv")),
             ("authorization-mode", "RBAC"),
             ("service-account-issuer", "https://kubernetes.default.svc"),
-            ("service-account-key-file", accounts),
-            ("service-account-signing-key-file", accounts),
+            ("service-account-key-file", text(&certificates.accounts_public)),
+            ("service-account-signing-key-file", text(&certificates.accounts_key)),
             ("service-cluster-ip-range", "10.0.0.0/24"),
             ("allow-privileged", "true"),
             ("endpoint-reconciler-type", "none"),

@@ -35,7 +35,7 @@ pub struct PolicySpec {
     /// Whom the policy concerns. Default: every call by a key of its own namespace; in a platform namespace, every call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<Targets>,
-    /// `Enforce`: it blocks. `DryRun`: it only says what it would have blocked. `Off`: it does nothing.
+    /// `Enforce`: it blocks. `DryRun`: it only says what it would have blocked. `Off` (in YAML with quotes): it does nothing.
     #[serde(default)]
     pub enforcement: Enforcement,
     /// Rates shared by what is targeted.

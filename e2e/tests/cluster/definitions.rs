@@ -87,6 +87,22 @@ async fn tables_show_what_people_look_for() {
     assert!(row.contains("ann") && row.contains("7.50") && row.contains("Weekly"), "{row}");
 }
 
+#[tokio::test]
+async fn off_needs_its_quotes() {
+    // What documents warn of: kubectl reads YAML 1.1, where a bare Off is false.
+    let cluster = Cluster::shared().await;
+    let namespace = cluster.namespace("off", &[]).await;
+    let kubectl = cluster.kubectl().in_namespace(&namespace);
+    let policy = |off: &str| {
+        format!(
+            "apiVersion: smartflow.dev/v1alpha1\nkind: Policy\nmetadata:\n  name: off\nspec:\n  enforcement: {off}\n  limits:\n    per: User\n    requestsPerMinute: 5\n"
+        )
+    };
+    let said = kubectl.apply(&policy("Off")).await.refused();
+    assert!(said.contains("spec.enforcement") && said.contains("boolean"), "{said}");
+    let _ = kubectl.apply(&policy("\"Off\"")).await.done();
+}
+
 /// The least that the kind accepts.
 pub(crate) fn smallest(kind: &str) -> Value {
     match kind {

@@ -37,12 +37,10 @@ pub(crate) fn install(root: &Path) -> Result<(), ProcessError> {
 
 /// `cargo xtask tools`: the programs of the test cluster, and where they are.
 pub(crate) fn run(root: &Path) -> Result<(), ClusterError> {
-    match cluster::build(root)? {
-        Some(built) => {
-            cluster::show(&built)?;
-            println!("{}", built.display());
-        }
-        None => println!("nothing to build: the environment names programs or a cluster of its own"),
+    if cluster::build(root)? {
+        cluster::show()?;
+    } else {
+        println!("nothing to build: USE_EXISTING_CLUSTER names one that runs");
     }
     Ok(())
 }

@@ -6,5 +6,5 @@
 mod place;
 mod program;
 
-pub use place::{ASSETS, EXISTING, Missing, PLACE, Places, prebuilt, uses_existing};
+pub use place::{ASSETS, EXISTING, Missing, PLACE, Places, uses_existing};
 pub use program::{ALL, GO, Module, Program, key};

@@ -4,7 +4,8 @@ use crate::program::{self, Program};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Names a folder with `kube-apiserver`, `etcd` and `kubectl` in it, as Kubernetes' own test environment has it; nothing is built then.
+/// Names a folder with `kube-apiserver`, `etcd` and `kubectl` in it, as Kubernetes' own test environment has it. Only what it
+/// lacks is built.
 pub const ASSETS: &str = "KUBEBUILDER_ASSETS";
 /// Names the folder that built programs are kept in, instead of `~/.cache/smartflow/tools`.
 pub const PLACE: &str = "SMARTFLOW_TOOLS_DIR";
@@ -43,6 +44,12 @@ impl Places {
         Self { assets: path(ASSETS), chosen: path(PLACE), cache: path("XDG_CACHE_HOME"), home: path("HOME") }
     }
 
+    /// Everything in this folder, whatever the environment says.
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
+        Self { chosen: Some(root), ..Self::default() }
+    }
+
     /// The folder for everything that is built, of all versions. None when neither [`PLACE`] nor a home is known.
     #[must_use]
     pub fn root(&self) -> Option<PathBuf> {
@@ -72,12 +79,6 @@ impl Places {
         }
         Err(Missing { path: last })
     }
-}
-
-/// True when the programs were brought along ([`ASSETS`]), or none are needed ([`EXISTING`]).
-#[must_use]
-pub fn prebuilt() -> bool {
-    variable(ASSETS).is_some() || uses_existing()
 }
 
 /// True when tests are to use a cluster that runs already ([`EXISTING`]).

@@ -5,7 +5,7 @@
 
 use super::go;
 use crate::process::{self, ProcessError};
-use smartflow_programs::{ALL, Module, Places, Program, prebuilt};
+use smartflow_programs::{ALL, Module, Places, Program, uses_existing};
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader};
@@ -47,33 +47,33 @@ pub(crate) enum ClusterError {
     },
 }
 
-/// Builds what is missing and returns the folder; nothing is done when the caller brought programs along.
-pub(crate) fn build(root: &Path) -> Result<Option<PathBuf>, ClusterError> {
-    if prebuilt() {
-        return Ok(None);
+/// Builds what is missing. False when nothing is needed, because tests use a cluster that runs already.
+pub(crate) fn build(root: &Path) -> Result<bool, ClusterError> {
+    if uses_existing() {
+        return Ok(false);
     }
     let places = Places::read();
     let (Some(cache), Some(built)) = (places.root(), places.built()) else {
         return Err(ClusterError::NoPlace);
     };
-    if missing(&built).next().is_none() {
-        return Ok(Some(built));
+    if missing(&places).next().is_none() {
+        return Ok(true);
     }
     fs::create_dir_all(&built).map_err(|source| ClusterError::Write { path: built.clone(), source })?;
     let lock = locked(&cache.join("lock"))?;
     // Somebody else may have built while this one waited.
-    if missing(&built).next().is_some() {
+    if missing(&places).next().is_some() {
         let go = go::find(root, &cache)?;
-        for program in missing(&built) {
+        for program in missing(&places) {
             make(&go, program, &built)?;
         }
     }
     drop(lock);
-    Ok(Some(built))
+    Ok(true)
 }
 
-fn missing(built: &Path) -> impl Iterator<Item = &'static Program> {
-    const { &ALL }.iter().filter(|program| !built.join(program.name).is_file())
+fn missing(places: &Places) -> impl Iterator<Item = &'static Program> {
+    const { &ALL }.iter().filter(|program| places.find(program).is_err())
 }
 
 /// Held until dropped; the system releases it also when this process is killed.
@@ -169,12 +169,14 @@ fn compile(
 }
 
 /// Prints what is there, each program with its own answer, so that a broken file shows here and not in a test.
-pub(crate) fn show(built: &Path) -> Result<(), ProcessError> {
+pub(crate) fn show() -> Result<(), ProcessError> {
+    let places = Places::read();
     for program in ALL {
+        let Ok(path) = places.find(&program) else { continue };
         let argument =
             if program.name == "kubectl" { &["version", "--client"][..] } else { &["--version"][..] };
-        let text = process::capture(Command::new(built.join(program.name)).args(argument))?;
-        println!("{}: {}", program.name, text.lines().next().unwrap_or_default());
+        let text = process::capture(Command::new(&path).args(argument))?;
+        println!("{} ({})", text.lines().next().unwrap_or_default(), path.display());
     }
     Ok(())
 }
@@ -182,7 +184,7 @@ pub(crate) fn show(built: &Path) -> Result<(), ProcessError> {
 #[cfg(test)]
 mod tests {
     use super::{locked, missing, sources, stamp};
-    use smartflow_programs::ALL;
+    use smartflow_programs::{ALL, Places};
     use std::fs;
     use std::sync::mpsc;
     use std::time::Duration;
@@ -190,10 +192,13 @@ mod tests {
     #[test]
     fn what_is_there_is_not_built_again() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(missing(folder.path()).count(), ALL.len());
-        fs::write(folder.path().join("kubectl"), "").unwrap();
-        assert!(missing(folder.path()).all(|program| program.name != "kubectl"));
-        assert_eq!(missing(folder.path()).count(), ALL.len() - 1);
+        let places = Places::at(folder.path().to_owned());
+        assert_eq!(missing(&places).count(), ALL.len());
+        let built = places.built().unwrap();
+        fs::create_dir_all(&built).unwrap();
+        fs::write(built.join("kubectl"), "").unwrap();
+        assert!(missing(&places).all(|program| program.name != "kubectl"));
+        assert_eq!(missing(&places).count(), ALL.len() - 1);
     }
 
     #[test]

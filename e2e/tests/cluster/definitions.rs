@@ -95,7 +95,7 @@ async fn off_needs_its_quotes() {
     let kubectl = cluster.kubectl().in_namespace(&namespace);
     let policy = |off: &str| {
         format!(
-            "apiVersion: smartflow.dev/v1alpha1\nkind: Policy\nmetadata:\n  name: off\nspec:\n  enforcement: {off}\n  limits:\n    per: User\n    requestsPerMinute: 5\n"
+            "apiVersion: smartflow.dev/v1alpha1\nkind: Policy\nmetadata:\n  name: watched\nspec:\n  enforcement: {off}\n  limits:\n    per: User\n    requestsPerMinute: 5\n"
         )
     };
     let said = kubectl.apply(&policy("Off")).await.refused();

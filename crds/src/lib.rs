@@ -42,7 +42,7 @@ pub use endpoint::{Endpoint, Queue};
 pub use fallback_chain::{FallbackChain, FallbackChainSpec, FallbackChainStatus, FallbackOn, Strategy};
 pub use limits::Limits;
 pub use llm_provider::{LLMProvider, LLMProviderSpec, LLMProviderStatus};
-pub use model::{HiddenOutput, Model, ModelKind, OutputCap, Thinking};
+pub use model::{HiddenOutput, Model, ModelKind, OutputCap, Refused, Thinking};
 pub use owner::Owner;
 pub use policy::{Enforcement, Policy, PolicySpec, PolicyStatus};
 pub use price::{LongContext, Price};
@@ -53,7 +53,7 @@ pub use simulation::Simulation;
 pub use targets::Targets;
 pub use timeouts::Timeouts;
 pub use upstream::{Header, Network, Tls};
-pub use virtual_key::{Override, ParentRef, VirtualKey, VirtualKeySpec, VirtualKeyStatus};
+pub use virtual_key::{Override, ParentRef, Unsupported, VirtualKey, VirtualKeySpec, VirtualKeyStatus};
 pub use yaml::yaml;
 
 /// API group of every kind.

@@ -53,6 +53,24 @@ pub struct Model {
     /// Default: what the catalog says, else false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured_output: Option<bool>,
+    /// What the model refuses although its provider's format has it; left out of requests that come in another format, and listed in
+    /// `x-smartflow-dropped`. `Sampling`: `temperature`, `top_p`, `top_k`. `ForcedTools`: to be made to call a tool. `NoThinking`: not to
+    /// think. Default: what the catalog says, else nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub refuses: Option<Vec<Refused>>,
+}
+
+/// Something that a model refuses although its provider's format has it.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// `temperature`, `top_p` and `top_k`.
+    Sampling,
+    /// To be made to call a tool.
+    ForcedTools,
+    /// Not to think.
+    NoThinking,
 }
 
 /// What a model is for.

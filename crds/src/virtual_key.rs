@@ -52,11 +52,17 @@ pub struct VirtualKeySpec {
     pub models: Vec<String>,
     /// What a call may say of its own way by headers. `Model`: `x-smartflow-model` names the model in place of the body.
     /// `Provider`: `x-smartflow-provider` names the only LLMProvider that may serve. `Timeout`: `x-smartflow-timeout-ms` shortens the
-    /// call's deadline. `Retries`: `x-smartflow-max-retries` bounds the further attempts. A header that is not allowed is refused.
+    /// call's deadline. `Retries`: `x-smartflow-max-retries` bounds the further attempts. `Tags` and `Metadata`: `x-smartflow-tags` and
+    /// `x-smartflow-metadata` are kept in the usage line. `Unsupported`: `x-smartflow-unsupported` may ask for less than `unsupported` does.
+    /// A header that is not allowed is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub overrides: Vec<Override>,
+    /// What to do about fields of a request that the provider's format does not have. `Drop` (the default): leave them out and list
+    /// them in `x-smartflow-dropped`. `Reject`: refuse the request. A call may always ask for `reject` by `x-smartflow-unsupported`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsupported: Option<Unsupported>,
     /// How much may be spent. Without it: no cap of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
@@ -98,6 +104,21 @@ pub enum Override {
     Timeout,
     /// `x-smartflow-max-retries`
     Retries,
+    /// `x-smartflow-tags`
+    Tags,
+    /// `x-smartflow-metadata`
+    Metadata,
+    /// `x-smartflow-unsupported`
+    Unsupported,
+}
+
+/// What to do about fields of a request that the provider's format does not have.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsupported {
+    /// Leave them out, and say so.
+    Drop,
+    /// Refuse the request.
+    Reject,
 }
 
 /// Another VirtualKey of the same namespace.

@@ -3,31 +3,7 @@ import assert from 'node:assert/strict';
 import OpenAI from 'openai';
 import { CHAT, PATH, SPEAKS } from './harness.mjs';
 import { client, collect, lastCall, rejects, run, test, text, until, user, vendorCalls } from './harness.mjs';
-
-const TOOLS = ['get_weather', 'get_forecast'].map((name) => ({
-  type: 'function',
-  function: {
-    name,
-    description: 'A tool for tests.',
-    parameters: {
-      type: 'object',
-      properties: { city: { type: 'string' }, days: { type: 'integer' } },
-      required: ['city', 'days'],
-    },
-  },
-}));
-const REPORT = {
-  name: 'report',
-  strict: true,
-  schema: {
-    type: 'object',
-    properties: { title: { type: 'string' }, mood: { type: 'string', enum: ['good', 'bad'] } },
-    required: ['title', 'mood'],
-    additionalProperties: false,
-  },
-};
-const PNG = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(64)]).toString('base64');
-const ask = (body, options) => client(options).chat.completions.create({ model: CHAT, messages: user('hi'), ...body });
+import { PNG, TOOLS, ask, structured } from './openai.mjs';
 
 test('models', [], async () => {
   assert((await collect(client().models.list())).some((m) => m.id === CHAT));
@@ -65,14 +41,7 @@ test('tools, streamed, and answered', [], async () => {
   assert.equal(reply.choices[0].finish_reason, 'stop');
 });
 
-test('structured output', [], async () => {
-  const response_format = { type: 'json_schema', json_schema: REPORT };
-  const reply = await client().chat.completions.parse({ model: CHAT, messages: user('report'), response_format });
-  const report = JSON.parse(reply.choices[0].message.content);
-  assert(typeof report.title === 'string' && ['good', 'bad'].includes(report.mood), reply.choices[0].message.content);
-  const chunks = await collect(await ask({ response_format, stream: true }));
-  assert.deepEqual(Object.keys(JSON.parse(text(chunks))).sort(), ['mood', 'title']);
-});
+test('structured output', [], structured);
 
 test('images', [], async () => {
   const content = [

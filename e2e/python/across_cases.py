@@ -1,6 +1,5 @@
 """OpenAI's official Python SDK, unmodified, through the gateway to a vendor that speaks Anthropic's format."""
 
-import base64
 import json
 from typing import Literal
 
@@ -8,23 +7,7 @@ import openai
 import pydantic
 
 from harness import API_KEY, CHAT, PATH, SPEAKS, case, client, last_call, raises, run, until, user, vendor_calls
-
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": name,
-            "description": "A tool for tests.",
-            "parameters": {
-                "type": "object",
-                "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
-                "required": ["city", "days"],
-            },
-        },
-    }
-    for name in ("get_weather", "get_forecast")
-]
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(64)).decode()
+from props import PNG, TOOLS
 
 
 class Report(pydantic.BaseModel):

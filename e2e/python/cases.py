@@ -9,23 +9,7 @@ import openai
 import pydantic
 
 from harness import API_KEY, BASE_URL, CHAT, EMBED, PATH, VENDOR, case, client, raises, run, until, user, vendor_calls
-
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": name,
-            "description": "A tool for tests.",
-            "parameters": {
-                "type": "object",
-                "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
-                "required": ["city", "days"],
-            },
-        },
-    }
-    for name in ("get_weather", "get_forecast")
-]
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(64)).decode()
+from props import PNG, TOOLS
 
 
 class Part(pydantic.BaseModel):

@@ -9,20 +9,9 @@ import pydantic
 
 from harness import API_KEY, BASE_URL, CHAT, FREE_KEY, PATH, SPEAKS, VENDOR, case, claude, last_call, run, until, user, vendor_calls
 from harness import ask_claude as ask
+from props import CLAUDE_TOOLS as TOOLS
+from props import PNG
 
-TOOLS = [
-    {
-        "name": name,
-        "description": "A tool for tests.",
-        "input_schema": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
-            "required": ["city", "days"],
-        },
-    }
-    for name in ("get_weather", "get_forecast")
-]
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(64)).decode()
 PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
 THINKING = {"type": "enabled", "budget_tokens": 1024}
 

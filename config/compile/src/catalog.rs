@@ -3,6 +3,7 @@
 use crate::yaml;
 use serde::Deserialize;
 use smartflow_crds::{Model, OutputCap};
+use smartflow_snapshot::Habit;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -37,6 +38,9 @@ pub struct Entry {
     /// What it calls the cap on output tokens.
     #[serde(default)]
     pub output_cap: OutputCap,
+    /// What it does otherwise than others who speak the same.
+    #[serde(default)]
+    pub habits: Vec<Habit>,
     /// Its models.
     #[serde(default)]
     pub models: Vec<Model>,

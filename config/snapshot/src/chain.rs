@@ -153,6 +153,12 @@ impl FaultClass {
         matches!(self, Self::RateLimited | Self::ServerError | Self::Timeout | Self::Connect)
     }
 
+    /// True when it concerns the account whose credential was sent.
+    #[must_use]
+    pub fn is_personal(self) -> bool {
+        matches!(self, Self::Auth | Self::QuotaExhausted | Self::RateLimited)
+    }
+
     /// True when it says something about the target, not about this one request.
     #[must_use]
     pub fn is_of_target(self) -> bool {

@@ -1,6 +1,6 @@
 //! Virtual keys: who may call what.
 
-use crate::{Budget, Keyed, Limits, ObjectName, Overrides, TokenHash};
+use crate::{Budget, Keyed, Limits, ObjectName, Overrides, TokenHash, Unsupported};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +20,9 @@ pub struct Key {
     /// What its calls may say of their own way by headers.
     #[serde(skip_serializing_if = "Overrides::is_empty")]
     pub overrides: Overrides,
+    /// What is done about fields that a provider's format does not have, where the call does not say.
+    #[serde(skip_serializing_if = "Unsupported::is_default")]
+    pub unsupported: Unsupported,
     /// Its own budget.
     pub budget: Option<Arc<Budget>>,
     /// Its own rates.

@@ -24,10 +24,11 @@ pub use limit::{Budget, Limits, Period, WhenShort};
 pub use money::{LongContext, NanoUsd, PicoUsd, Price};
 pub use name::ObjectName;
 pub use names::{Meaning, Names, Offered, Target};
-pub use overrides::{Override, Overrides};
+pub use overrides::{Override, Overrides, Unsupported};
 pub use policy::{Access, BudgetPer, Effect, Enforcement, Policy, PolicyBudget, PolicyLimits, Targets};
 pub use provider::{
-    Auth, Concurrency, Endpoint, Model, Namespaces, Protocol, Provider, Simulation, Thinking, Timeouts,
+    Auth, Concurrency, Endpoint, Habit, Model, Namespaces, Protocol, Provider, Refused, Simulation, Thinking,
+    Timeouts,
 };
 pub use secret::Secret;
 pub use shards::{Keyed, Shards};

@@ -14,10 +14,24 @@ pub enum Override {
     Timeout,
     /// `x-smartflow-max-retries`
     Retries,
+    /// `x-smartflow-tags`
+    Tags,
+    /// `x-smartflow-metadata`
+    Metadata,
+    /// `x-smartflow-unsupported`, where it asks for less than the key does.
+    Unsupported,
 }
 
 impl Override {
-    const ALL: [Self; 4] = [Self::Model, Self::Provider, Self::Timeout, Self::Retries];
+    const ALL: [Self; 7] = [
+        Self::Model,
+        Self::Provider,
+        Self::Timeout,
+        Self::Retries,
+        Self::Tags,
+        Self::Metadata,
+        Self::Unsupported,
+    ];
 
     fn bit(self) -> u8 {
         match self {
@@ -25,7 +39,28 @@ impl Override {
             Self::Provider => 2,
             Self::Timeout => 4,
             Self::Retries => 8,
+            Self::Tags => 16,
+            Self::Metadata => 32,
+            Self::Unsupported => 64,
         }
+    }
+}
+
+/// What is done about fields of a request that the provider's format does not have.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize)]
+pub enum Unsupported {
+    /// They are left out, and the caller is told.
+    #[default]
+    Drop,
+    /// The request is refused.
+    Reject,
+}
+
+impl Unsupported {
+    /// True for what need not be said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -38,6 +73,11 @@ impl Overrides {
     #[must_use]
     pub fn allows(self, what: Override) -> bool {
         self.0 & what.bit() != 0
+    }
+
+    /// Adds `what`.
+    pub fn insert(&mut self, what: Override) {
+        self.0 |= what.bit();
     }
 
     /// True when nothing is in it.

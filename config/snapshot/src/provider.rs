@@ -1,7 +1,7 @@
 //! Providers: where models are and how to reach them.
 
 use crate::{ObjectName, Price, Secret};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -16,6 +16,9 @@ pub struct Provider {
     pub catalog: Box<str>,
     /// What it speaks.
     pub protocol: Protocol,
+    /// What it does otherwise than others who speak the same.
+    #[serde(skip_serializing_if = "<[Habit]>::is_empty")]
+    pub habits: Box<[Habit]>,
     /// Absolute http or https URL without a trailing slash; paths such as `/chat/completions` are added to it.
     /// Empty for `simulated`.
     pub base_url: Box<str>,
@@ -37,6 +40,28 @@ pub struct Provider {
     pub ca: Option<Box<str>>,
     /// Namespaces that may use it, its own included; `None` = all.
     pub access: Namespaces,
+}
+
+impl Provider {
+    /// True when it has this habit.
+    #[must_use]
+    pub fn has(&self, habit: Habit) -> bool {
+        self.habits.contains(&habit)
+    }
+}
+
+/// Something that a provider does otherwise than others who speak the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Habit {
+    /// It speaks OpenAI's API and takes what several resellers and servers share beside OpenAI's own fields:
+    /// `reasoning_content`, `thinking_blocks`, `cache_control`, `top_k`.
+    SharedFields,
+    /// It speaks OpenAI's API and refuses the first two of these in a history: they are taken out.
+    RefusesThoughts,
+    /// Its models that think refuse `temperature`, `top_p` and `stop`.
+    FixedSampling,
+    /// It speaks Anthropic's API and refuses thinking without its own signature: such is taken out.
+    ChecksSignatures,
 }
 
 /// One of several places of a provider.
@@ -152,6 +177,28 @@ pub struct Model {
     /// It keeps to a JSON schema by itself; else it is made to by a forced tool.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub structured_output: bool,
+    /// What it refuses of its format: left out of requests that come in another one.
+    #[serde(skip_serializing_if = "<[Refused]>::is_empty")]
+    pub refuses: Box<[Refused]>,
+}
+
+impl Model {
+    /// True when it refuses `what`.
+    #[must_use]
+    pub fn refuses(&self, what: Refused) -> bool {
+        self.refuses.contains(&what)
+    }
+}
+
+/// Something that a model refuses although its format has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub enum Refused {
+    /// `temperature`, `top_p` and `top_k`.
+    Sampling,
+    /// To be made to call a tool.
+    ForcedTools,
+    /// Not to think.
+    NoThinking,
 }
 
 /// How a model is told to think.

@@ -8,6 +8,7 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod cache;
+mod citation;
 mod loss;
 mod part;
 mod reply;
@@ -16,6 +17,7 @@ mod thinking;
 mod tool;
 
 pub use cache::{CacheLife, CacheMark};
+pub use citation::Citation;
 pub use loss::{Aspect, Losses, Unsupported};
 pub use part::{
     AudioPart, DocumentPart, ImagePart, Part, Source, TextPart, ThinkingPart, ToolResult, ToolUse,

@@ -1,12 +1,14 @@
 //! Server-sent events: where one ends, and what its data is. Shared by every dialect that streams.
 
 mod frames;
+mod scan;
 
 use memchr::{memchr, memchr2};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 pub(crate) use frames::{Frames, Judge, Verdict};
+pub(crate) use scan::{Facts, Fault, Scan, Seen};
 
 /// The end of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

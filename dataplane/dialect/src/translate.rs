@@ -12,6 +12,7 @@ mod fault;
 mod memory;
 mod names;
 mod pass;
+mod replay;
 mod stream;
 
 pub use bound::input_bound;
@@ -20,6 +21,7 @@ pub use facts::{TargetFacts, ThinkingSupport};
 pub use fault::{Garbled, StreamFault};
 pub use memory::Memory;
 pub(crate) use names::fitting;
+pub use replay::replay;
 pub use stream::{Stream, StreamEnd};
 
 use crate::chat::{Chat, Losses, Part};

@@ -30,6 +30,23 @@ impl Usage {
     pub fn total(&self) -> u64 {
         self.input.saturating_add(self.output)
     }
+
+    /// What both used.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let sum = u64::saturating_add;
+        Self {
+            input: sum(self.input, other.input),
+            cached_input: sum(self.cached_input, other.cached_input),
+            cache_write: sum(self.cache_write, other.cache_write),
+            cache_write_hour: sum(self.cache_write_hour, other.cache_write_hour),
+            audio_input: sum(self.audio_input, other.audio_input),
+            output: sum(self.output, other.output),
+            reasoning: sum(self.reasoning, other.reasoning),
+            audio_output: sum(self.audio_output, other.audio_output),
+            web_searches: sum(self.web_searches, other.web_searches),
+        }
+    }
 }
 
 /// Why an answer ended.

@@ -427,3 +427,27 @@ fn thinking_that_nobody_signed_is_taken_out() {
         }
     }
 }
+
+#[test]
+fn citations_without_anthropics_mark_are_taken_out() {
+    let found = |mark: &str| json!({"type": "web_search_result_location", "url": "https://a.example", "encrypted_index": mark});
+    let text = |citations: Value| json!({"type": "text", "text": "So.", "citations": citations});
+    let body = |parts: Value| json!({"model": "m", "max_tokens": 9, "messages": [{"role": "assistant", "content": parts}]});
+    let bare = json!({"type": "thinking", "thinking": "hm", "signature": ""});
+    let kept = text(json!([found("x")]));
+    for (said, left) in [
+        (json!([text(json!([found("")])), kept]), json!([text(Value::Null), kept])),
+        (json!([bare, text(json!([found("x"), found("")])), bare]), json!([text(Value::Null)])),
+        (json!([kept]), json!([kept])),
+    ] {
+        for written in
+            [body(said.clone()).to_string(), serde_json::to_string_pretty(&body(said.clone())).unwrap()]
+        {
+            let bytes = Bytes::from(written);
+            let scan = MessagesRequest::scan(&bytes, &ScanLimits::default()).unwrap();
+            let sent = scan.splice(&bytes, &Edits { drop_unsigned: true, ..Edits::default() });
+            assert_eq!(serde_json::from_slice::<Value>(&sent).unwrap(), body(left.clone()));
+            assert_eq!(scan.splice(&bytes, &Edits::default()), bytes);
+        }
+    }
+}

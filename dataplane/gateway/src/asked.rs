@@ -14,6 +14,7 @@ use smartflow_dialect::openai::{
     ScanLimits, embeddings_estimate, embeddings_input_bound, input_bound, input_estimate,
 };
 use smartflow_dialect::{Dialect, Feature, Features, Text};
+use smartflow_snapshot::Habit;
 use std::borrow::Cow;
 
 /// Longest `user` and `metadata` that the usage line carries.
@@ -146,13 +147,19 @@ impl Asked {
             Self::Chat(body, scan) => {
                 exchange.user = text(scan.user, body);
                 let raw = scan.metadata.filter(|s| s.len() <= LONGEST_TAG).map(|s| s.of(body));
-                exchange.metadata = raw.and_then(|r| std::str::from_utf8(r).ok()).map(Into::into);
+                // What the call itself says of it comes first.
+                if exchange.metadata.is_none() {
+                    exchange.metadata = raw.and_then(|r| std::str::from_utf8(r).ok()).map(Into::into);
+                }
             }
             Self::Embeddings(body, scan) => exchange.user = text(scan.user, body),
             Self::Messages(body, scan) | Self::Count(body, scan) => {
                 exchange.user = text(scan.user, body);
                 let raw = scan.metadata.filter(|s| s.len() <= LONGEST_TAG).map(|s| s.of(body));
-                exchange.metadata = raw.and_then(|r| std::str::from_utf8(r).ok()).map(Into::into);
+                // What the call itself says of it comes first.
+                if exchange.metadata.is_none() {
+                    exchange.metadata = raw.and_then(|r| std::str::from_utf8(r).ok()).map(Into::into);
+                }
             }
         }
     }
@@ -173,7 +180,7 @@ impl Asked {
     pub fn wish(&self, route: &Route) -> Wish {
         match self {
             Self::Chat(_, scan) => Wish {
-                input_bound: input_bound(scan, route.model.image_tokens),
+                input_bound: with_files(scan.features, input_bound(scan, route.model.image_tokens)),
                 cap: route.lowered(scan.output_cap()).or(scan.output_cap()).map(u64::from),
                 n: u64::from(scan.n),
                 thinking: u64::from(scan.thinking_budget.unwrap_or(0)),
@@ -183,7 +190,10 @@ impl Asked {
             },
             Self::Embeddings(_, scan) => Wish::input_only(embeddings_input_bound(scan)),
             Self::Messages(_, scan) => Wish {
-                input_bound: anthropic::input_bound(scan, route.model.image_tokens),
+                input_bound: with_files(
+                    scan.features,
+                    anthropic::input_bound(scan, route.model.image_tokens),
+                ),
                 cap: route.lowered(scan.output_cap()).or(scan.output_cap()).map(u64::from),
                 n: 1,
                 thinking: u64::from(scan.thinking_budget.unwrap_or(0)),
@@ -224,7 +234,8 @@ impl Asked {
                 Feature::AudioInput => (price.audio_input.is_some(), "price.audioInput"),
                 Feature::AudioOutput => (price.audio_output.is_some(), "price.audioOutput"),
                 Feature::HourCache => (price.cache_write_hour.is_some(), "price.cacheWriteHour"),
-                Feature::FlexTier => (true, ""),
+                // A file is paid for as what its tokens are; [`Asked::sized`] sees to how many they can be.
+                Feature::FlexTier | Feature::FileInput => (true, ""),
                 _ => return Err(unpriced(route, feature.name(), param(feature))),
             };
             if !known {
@@ -237,6 +248,19 @@ impl Asked {
         }
         let hour = features.contains(Feature::HourCache);
         Ok(Extras { audio: features.contains(Feature::AudioOutput), hour })
+    }
+
+    /// Refuses what could be of any length (L17).
+    ///
+    /// # Errors
+    /// [`Fault::PriceUnknown`], naming the field to set.
+    pub fn sized(&self, route: &Route) -> Result<(), Fault> {
+        let files = match self {
+            Self::Chat(_, scan) => scan.features.contains(Feature::FileInput),
+            Self::Messages(_, scan) => scan.features.contains(Feature::FileInput),
+            Self::Embeddings(..) | Self::Count(..) => false,
+        };
+        if files && route.model.context_window.is_none() { Err(no_window(route)) } else { Ok(()) }
     }
 
     /// The body for the provider: the caller's bytes, but for what must change.
@@ -254,8 +278,8 @@ impl Asked {
                     output_cap: cap.map(|tokens| OutputCap { name, tokens }),
                     stream,
                     include_usage: stream,
-                    // Histories hold what other providers thought (64, 65); these two refuse it.
-                    drop_thoughts: &*route.provider.catalog == "openai",
+                    // Histories hold what other providers thought (64, 65).
+                    drop_thoughts: route.provider.has(Habit::RefusesThoughts),
                 };
                 with_params(route, scan.splice(body, &edits))
             }
@@ -265,7 +289,7 @@ impl Asked {
                     model: Some(&route.model.upstream_name),
                     max_tokens: cap.or_else(|| route.lowered(scan.output_cap())),
                     stream: reserved.as_stream(),
-                    drop_unsigned: &*route.provider.catalog == "anthropic",
+                    drop_unsigned: route.provider.has(Habit::ChecksSignatures),
                 };
                 with_params(route, scan.splice(body, &edits))
             }
@@ -275,6 +299,11 @@ impl Asked {
             }
         }
     }
+}
+
+/// Nothing in a request says how many tokens a file is; no more than the model's window, where a plan ends it (L16).
+fn with_files(features: Features, bound: u64) -> u64 {
+    if features.contains(Feature::FileInput) { u64::MAX } else { bound }
 }
 
 /// What a target of a chain sets; both formats call it alike.
@@ -309,6 +338,16 @@ pub fn no_price(route: &Route, what: &str, field: &str) -> Fault {
     Fault::PriceUnknown {
         what: format!(
             "This key has a budget and {what} of `{}` has no price: set spec.models[].{field} of LLMProvider {} (0 is a price).",
+            route.model.name, route.provider.name
+        ),
+    }
+}
+
+/// A file could be of any length.
+fn no_window(route: &Route) -> Fault {
+    Fault::PriceUnknown {
+        what: format!(
+            "This key has a budget and a file (`messages`) may fill the window of `{}`, which is not known: set spec.models[].contextWindow of LLMProvider {}.",
             route.model.name, route.provider.name
         ),
     }

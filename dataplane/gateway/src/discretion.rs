@@ -46,6 +46,7 @@ mod tests {
             name: ObjectName::new("default", "vendor"),
             catalog: "openai".into(),
             protocol: Protocol::OpenAi,
+            habits: Box::default(),
             base_url: "".into(),
             endpoints: Box::default(),
             concurrency: None,

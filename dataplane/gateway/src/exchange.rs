@@ -3,20 +3,24 @@
 
 use crate::budget::hold::Hold;
 use crate::budget::price;
+use crate::edge::fault::Fault;
 use crate::edge::routes::Call;
 use crate::identity::Caller;
 use crate::pipeline::Endpoint;
 use crate::routing::health::Permit;
-use crate::routing::{Route, breaker};
+use crate::routing::plan::breaker;
+use crate::routing::wishes::Wishes;
+use crate::routing::{Route, failure::failure};
 use crate::telemetry::emit;
-use crate::telemetry::event::{PolicyViolated, SoftLimitReached};
+use crate::telemetry::event::{PolicyViolated, SoftLimitReached, TargetLeftAlone};
 use crate::telemetry::trace::trace_id;
 use crate::telemetry::{leg::Leg, line::UsageLine, usage::Outcome};
+use crate::upstream::Unreachable;
 use crate::worker::Worker;
 use http::HeaderMap;
 use smartflow_dialect::Usage;
 use smartflow_ledger::Now;
-use smartflow_snapshot::{Chain, FaultClass, ObjectName};
+use smartflow_snapshot::{Auth, Chain, FaultClass, ObjectName, Unsupported};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -75,6 +79,8 @@ struct Chained {
     chain: Arc<Chain>,
     /// Of the present attempt.
     permit: Option<Permit>,
+    /// The present attempt has less time than its target may take.
+    hurried: bool,
     /// Those before.
     legs: Vec<Leg>,
 }
@@ -83,11 +89,7 @@ impl Chained {
     /// What all attempts cost, of which `last` is the last.
     fn total(&self, last: Billed) -> Billed {
         self.legs.iter().fold(last, |all, leg| Billed {
-            usage: Usage {
-                input: all.usage.input.saturating_add(leg.usage.input),
-                output: all.usage.output.saturating_add(leg.usage.output),
-                ..all.usage
-            },
+            usage: all.usage.plus(&leg.usage),
             cost: all.cost.saturating_add(leg.cost),
             estimated: all.estimated || leg.estimated,
         })
@@ -111,8 +113,12 @@ pub struct Exchange {
     chained: Option<Box<Chained>>,
     /// `user` of the request.
     pub user: Option<Box<str>>,
-    /// `metadata` of the request.
+    /// `metadata` of the call, or of the request.
     pub metadata: Option<Box<str>>,
+    /// Tags of the call.
+    pub tags: Option<Box<str>>,
+    /// What is done about fields that the provider's format does not have.
+    pub unsupported: Unsupported,
     /// The caller asked for a stream.
     pub stream: bool,
     /// Estimated input tokens, for the running average.
@@ -142,6 +148,7 @@ impl Exchange {
             trace,
             worker: worker.clone(),
             endpoint,
+            unsupported: caller.key.unsupported,
             caller,
             requested: "".into(),
             route: None,
@@ -149,6 +156,7 @@ impl Exchange {
             chained: None,
             user: None,
             metadata: None,
+            tags: None,
             stream: false,
             estimated_input: 0,
             attempts: 0,
@@ -165,30 +173,55 @@ impl Exchange {
 
     /// The call goes through `chain`.
     pub fn enter(&mut self, chain: &Arc<Chain>) {
-        let (permit, legs) = Default::default();
-        self.chained = Some(Box::new(Chained { chain: chain.clone(), permit, legs }));
+        let (permit, hurried, legs) = Default::default();
+        self.chained = Some(Box::new(Chained { chain: chain.clone(), permit, hurried, legs }));
     }
 
-    /// An attempt at `route` begins; what it may cost is held.
-    pub fn begin_leg(&mut self, route: Rc<Route>, permit: Permit) {
+    /// An attempt at `route` begins; what it may cost is held. `permit`: `None` where the target is not called. `hurried`:
+    /// it has less time than the target may take.
+    pub fn begin_leg(&mut self, route: Rc<Route>, permit: Option<Permit>, hurried: bool) {
         self.sent.set(false);
         self.route = Some(route);
         if let Some(chained) = &mut self.chained {
-            chained.permit = Some(permit);
+            (chained.permit, chained.hurried) = (permit, hurried);
         }
+    }
+
+    fn permit(&mut self) -> Option<&mut Permit> {
+        self.chained.as_mut().and_then(|c| c.permit.as_mut())
+    }
+
+    /// The target of the present attempt answers, and the answer goes to the caller.
+    pub fn began(&mut self) {
+        self.permit().into_iter().for_each(Permit::began);
     }
 
     /// The target of the present attempt answers as it should.
     pub fn served(&mut self) {
-        if let Some(permit) = self.chained.as_mut().and_then(|c| c.permit.as_mut()) {
-            permit.succeeded();
-        }
+        self.permit().into_iter().for_each(Permit::succeeded);
     }
 
-    /// The target of the present attempt failed, at `now` (monotonic nanoseconds). True when it is left alone from now on.
-    pub fn target_failed(&mut self, now: u64, settings: &breaker::Settings) -> bool {
-        let permit = self.chained.as_mut().and_then(|c| c.permit.as_mut());
-        permit.is_some_and(|p| p.failed(now, settings))
+    /// Takes note of what `fault` says of the target of the present attempt. Nothing where no target was called, where
+    /// the call's own time was too short for it, and where the caller's own credential was refused.
+    pub fn blame(&mut self, fault: &Fault) {
+        let now = self.worker.shared.clock.now().mono;
+        let own = self.route.as_ref().is_some_and(|r| matches!(r.provider.auth, Auth::Passthrough));
+        let (Some(chained), Some(failure)) = (self.chained.as_mut(), failure(fault)) else { return };
+        let Some(permit) = &mut chained.permit else { return };
+        match fault {
+            Fault::Unreachable(Unreachable::Busy { .. }) => {}
+            // A long answer that comes steadily is nobody's fault.
+            Fault::Unreachable(Unreachable::Timeout { step: "total", .. })
+                if chained.hurried || permit.has_begun() => {}
+            _ if !failure.class.is_of_target() || (own && failure.class.is_personal()) => permit.succeeded(),
+            _ if permit.failed(now, &breaker(&chained.chain)) => {
+                let Some(route) = &self.route else { return };
+                let (provider, model) = (&route.provider.name, &*route.model.name);
+                let cooldown = chained.chain.cooldown;
+                emit(&self.worker.shared.metrics, TargetLeftAlone { provider, model, cooldown });
+            }
+            _ => {}
+        }
     }
 
     /// The present attempt failed and another one follows: it is settled at `bill`.
@@ -279,6 +312,13 @@ impl Exchange {
         &self.worker
     }
 
+    /// Notes what the call says of itself.
+    pub fn wish(&mut self, wishes: &Wishes) {
+        self.tags.clone_from(&wishes.tags);
+        self.metadata.clone_from(&wishes.metadata);
+        self.unsupported = wishes.unsupported.unwrap_or(self.unsupported);
+    }
+
     /// Notes the model as the caller wrote it.
     pub fn request(&mut self, model: &str) {
         self.requested = model.into();
@@ -355,8 +395,11 @@ impl Exchange {
         self.finish(End { outcome: Outcome::ClientGone, status: CLIENT_GONE, code: None, bill });
     }
 
-    /// A policy in dry run would have refused this call.
+    /// A policy in dry run would have refused this call; said once, however many attempts it concerns.
     pub fn would_block(&mut self, policy: &ObjectName) {
+        if self.would_block.contains(policy) {
+            return;
+        }
         emit(&self.worker.shared.metrics, PolicyViolated { policy, dry_run: true });
         self.would_block.push(policy.clone());
     }
@@ -461,6 +504,7 @@ impl Exchange {
             legs: self.legs(),
             user: self.user.as_deref(),
             metadata: self.metadata.as_deref(),
+            tags: self.tags.as_deref(),
             stream: self.stream,
             usage: bill.usage,
             cost: bill.cost,

@@ -13,16 +13,13 @@ use crate::reply;
 use crate::routing::Route;
 use crate::routing::failure::failure;
 use crate::routing::health::Permit;
-use crate::routing::plan::{Failure, Plan, Step, breaker};
+use crate::routing::plan::{Failure, Plan, Step};
 use crate::routing::way::Legs;
 use crate::routing::wishes::Wishes;
-use crate::telemetry::emit;
-use crate::telemetry::event::TargetLeftAlone;
-use crate::upstream::Unreachable;
 use http::Response;
-use smartflow_snapshot::{Auth, FaultClass, Timeouts};
+use smartflow_snapshot::Timeouts;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Runs a call, whose body was read, to the head of its answer.
 ///
@@ -40,7 +37,8 @@ pub async fn run(
         Ok(begun) => begun,
         Err(fault) => return give_up(exchange, fault, None),
     };
-    let (mut last, mut unpriced) = (None, None);
+    // What the caller is told where nothing else answers, and whether all that was tried had too much to do.
+    let (mut last, mut unpriced, mut overloaded) = (None, None, true);
     loop {
         let target = step.target;
         if !step.wait.is_zero() {
@@ -52,36 +50,65 @@ pub async fn run(
             let why = format!("chain {} has no route to its target {target}", legs.chain.name);
             return give_up(exchange, Fault::Internal { why }, None);
         };
-        let left = plan.left(exchange.worker().shared.clock.now().mono);
-        let lost = match attempt(exchange, asked, route, step.permit, left).await {
+        let time = Time { plan: &plan, hurries: legs.hurries(wishes) };
+        let lost = match attempt(exchange, asked, route, step.permit, time).await {
             Ok(response) => return Ok(response),
             Err(Failed::Before(exchange, fault)) => {
                 // No room for another attempt: the fault of the one before is what the caller is told (L22).
-                let fault = last.unwrap_or(fault);
+                let fault = told(last.unwrap_or(fault), overloaded);
                 return give_up(exchange, fault, Some(Bill::Nothing));
             }
-            Err(Failed::Passed(back, fault)) => {
-                let now = back.worker().shared.clock.now().mono;
-                match plan.pass(&legs.healths, now) {
-                    Some(found) => {
-                        (exchange, step) = (back, found);
-                        unpriced = unpriced.or(Some(fault));
-                        continue;
-                    }
-                    None => {
-                        let fault = last.or(unpriced).unwrap_or(fault);
-                        return give_up(back, fault, Some(Bill::Nothing));
-                    }
+            Err(Failed::Passed(back, fault)) => match plan.pass(&legs.healths, now(&back)) {
+                Some(found) => {
+                    (exchange, step) = (back, found);
+                    unpriced = unpriced.or(Some(fault));
+                    continue;
                 }
-            }
+                None => {
+                    let fault = told(last.or(unpriced).unwrap_or(fault), overloaded);
+                    return give_up(back, fault, Some(Bill::Nothing));
+                }
+            },
             Err(Failed::At(lost)) => lost,
         };
         let Lost { exchange: back, fault, served } = lost;
         exchange = back;
-        match next(&mut exchange, legs, wishes, &mut plan, target, &fault, served) {
+        overloaded &= fault.is_overload();
+        match next(&mut exchange, legs, &mut plan, target, &fault, served) {
             Some(found) => (step, last) = (found, Some(fault)),
-            None => return Lost { exchange, fault, served }.finish(),
+            None => {
+                let fault = told(fault, overloaded);
+                return Lost { exchange, fault, served }.finish();
+            }
         }
+    }
+}
+
+/// The last fault, for the caller: that there is too much to do is said only where all that was tried said so.
+fn told(fault: Fault, overloaded: bool) -> Fault {
+    if overloaded { fault } else { fault.without_overload() }
+}
+
+/// Monotonic nanoseconds.
+fn now(exchange: &Exchange) -> u64 {
+    exchange.worker().shared.clock.now().mono
+}
+
+/// How long an attempt may take.
+struct Time<'a> {
+    plan: &'a Plan,
+    /// The caller wishes for less time than the chain gives.
+    hurries: bool,
+}
+
+impl Time<'_> {
+    /// Deadlines of an attempt at `route`, which begins now, and whether they are shorter than what its target may take
+    /// by no fault of its own.
+    fn of(&self, exchange: &Exchange, route: &Route) -> (Timeouts, bool) {
+        let left = self.plan.left(now(exchange));
+        let own = &route.timeouts;
+        let hurried = left < own.total && (self.hurries || !exchange.legs().is_empty());
+        (Timeouts { total: own.total.min(left), ..*own }, hurried)
     }
 }
 
@@ -93,9 +120,11 @@ fn begin(
     wishes: Option<&Wishes>,
 ) -> Result<(Plan, Step), Fault> {
     let wished = |route: &Route| wishes.is_none_or(|w| w.allow(route));
-    let open = |route: &Route| wished(route) && route.restrictions.blocked.is_none();
+    let fits =
+        |route: &Route| route.restrictions.blocked.is_none() && asked.embeds() == route.model.embedding;
+    let open = |route: &Route| wished(route) && fits(route);
     if !legs.routes().any(|route| open(route)) {
-        // Where policies leave nobody, the first of them is told; where the wish does, nothing is there.
+        // Where policies and kinds of models leave nobody, the first is told; where the wish does, nothing is there.
         let first = legs.routes().find(|route| wished(route));
         let first = first.ok_or_else(|| Fault::ModelNotFound { model: exchange.requested().to_owned() })?;
         authorise(asked, first, exchange)?;
@@ -123,14 +152,14 @@ async fn attempt(
     asked: &Asked,
     route: &Rc<Route>,
     permit: Permit,
-    left: Duration,
+    time: Time<'_>,
 ) -> Result<Response<Body>, Failed> {
     let translation = authorise(asked, route, &exchange).and_then(|()| translation(asked, route, &exchange));
     let posed = match translation {
         Ok(translation) => Posed { caller: asked, translation },
         Err(fault) if failure(&fault).is_some() => {
             // This target cannot be told what is asked; the chain says whether another one may be.
-            exchange.begin_leg(route.clone(), permit);
+            exchange.begin_leg(route.clone(), None, false);
             return Err(Failed::At(Lost { exchange, fault, served: Some(Bill::Nothing) }));
         }
         Err(fault) => return Err(Failed::Before(exchange, fault)),
@@ -140,14 +169,15 @@ async fn attempt(
         Err(fault @ Fault::PriceUnknown { .. }) => return Err(Failed::Passed(exchange, fault)),
         Err(fault) => return Err(Failed::Before(exchange, fault)),
     };
-    exchange.begin_leg(route.clone(), permit);
     if let Some(tokens) = asked.counted_here(route) {
+        exchange.begin_leg(route.clone(), None, false);
         return Ok(reply::counted(exchange, tokens, route));
     }
+    // The wait for money was the call's: what is left of its time is known now.
+    let (timeouts, hurried) = time.of(&exchange, route);
+    exchange.begin_leg(route.clone(), Some(permit), hurried);
     // The one place where a target's body is made: what must differ between targets is done here.
     let body = posed.form().upstream_body(route, &reserved);
-    let own = &route.timeouts;
-    let timeouts = Timeouts { total: own.total.min(left), ..*own };
     let endpoint = exchange.endpoint();
     match send(&mut exchange, route, endpoint, body, &timeouts).await {
         Ok((answer, deadline)) => {
@@ -157,18 +187,10 @@ async fn attempt(
     }
 }
 
-/// Where the caller brings the credential, what the provider says of it concerns him alone: nobody else's calls go
-/// elsewhere for it.
-fn is_callers_own(route: Option<&Rc<Route>>, class: FaultClass) -> bool {
-    let personal = matches!(class, FaultClass::Auth | FaultClass::QuotaExhausted | FaultClass::RateLimited);
-    personal && route.is_some_and(|r| matches!(r.provider.auth, Auth::Passthrough))
-}
-
 /// Takes note of how `target` failed, and asks the plan. Where there is a next step, the failed attempt is settled.
 fn next(
     exchange: &mut Exchange,
     legs: &Legs,
-    wishes: Option<&Wishes>,
     plan: &mut Plan,
     target: usize,
     fault: &Fault,
@@ -177,16 +199,7 @@ fn next(
     let failure: Failure = failure(fault)?;
     let worker = exchange.worker().clone();
     let now = worker.shared.clock.now();
-    let hurried = legs.hurries(wishes) && plan.left(now.mono).is_zero();
-    if hurried || matches!(fault, Fault::Unreachable(Unreachable::Busy { .. })) {
-        // It says nothing of the target: the caller wished for less time, or our own calls are in the way.
-    } else if !failure.class.is_of_target() || is_callers_own(legs.route(target), failure.class) {
-        exchange.served();
-    } else if exchange.target_failed(now.mono, &breaker(&legs.chain)) {
-        let (target, cooldown) = (&legs.chain.targets.get(target)?.target, legs.chain.cooldown);
-        let (provider, model) = (&target.provider.name, &*target.model.name);
-        emit(&worker.shared.metrics, TargetLeftAlone { provider, model, cooldown });
-    }
+    exchange.blame(fault);
     let step = plan.after(&legs.chain, &legs.healths, target, failure, now.mono, worker.random())?;
     tell(exchange, fault);
     let bill = served.unwrap_or_else(|| judge(exchange, fault).1);

@@ -101,7 +101,8 @@ pub async fn run(
         let body = pin!(body::read(headers, body, settings.max_body, settings.client_timeout)).await?;
         let asked = Asked::scan(endpoint, body)?;
         // 2 authorise
-        let wishes = Wishes::read(&exchange.call().head.headers, caller.key.overrides)?;
+        let wishes = Wishes::read(&exchange.call().head.headers, &caller.key)?;
+        wishes.iter().for_each(|w| exchange.wish(w));
         let route = match way(worker, &live, &caller, &asked, wishes.as_deref(), &mut exchange)? {
             Way::Model(route) => route,
             Way::Chain(legs) => return Ok(Ran::Chain(asked, legs, wishes)),
@@ -159,7 +160,7 @@ pub fn translation(
     exchange: &Exchange,
 ) -> Result<Option<Box<Translation>>, Fault> {
     let now = || exchange.worker().shared.clock.now().wall / 1000;
-    Translation::of(asked, route, &exchange.call().head.headers, now)
+    Translation::of(asked, route, exchange.unsupported, now)
 }
 
 /// Where the call goes: by its body, or by what it wishes.
@@ -273,7 +274,7 @@ pub fn failed(mut exchange: Box<Exchange>, fault: Fault, served: Option<Bill>) -
     let (outcome, owes) = judge(&exchange, &fault);
     let bill = served.unwrap_or(owes);
     tell(&exchange, &fault);
-    let (status, code) = (fault.status(), Some(fault.code().into()));
+    let (status, code) = (fault.status(exchange.endpoint().dialect()), Some(fault.code().into()));
     exchange.finish(End { outcome, status, code, bill });
     fault
 }

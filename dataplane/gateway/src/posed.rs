@@ -5,15 +5,14 @@ use crate::asked::Asked;
 use crate::edge::fault::Fault;
 use crate::pipeline::Endpoint;
 use crate::routing::Route;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderValue;
 use smartflow_dialect::Dialect;
-use smartflow_dialect::chat::Unsupported;
+use smartflow_dialect::chat;
 use smartflow_dialect::translate::{self, Memory, TargetFacts, ThinkingSupport};
-use smartflow_snapshot::Thinking;
+use smartflow_snapshot::{Habit, Refused, Thinking, Unsupported};
 
-const UNSUPPORTED: HeaderName = HeaderName::from_static("x-smartflow-unsupported");
-/// Resellers and servers that take what several of them share beside OpenAI's own fields.
-const EXTENDED: [&str; 3] = ["deepseek", "openrouter", "vllm"];
+/// Longest name of a field that is told, in characters.
+const LONGEST_FIELD: usize = 64;
 
 /// A request, for one target.
 pub struct Posed<'a> {
@@ -43,14 +42,14 @@ impl Posed<'_> {
 
 impl Translation {
     /// Translates `asked` for the route's target, whose answer is waited for from `now` on (Unix seconds); `None` where both
-    /// speak alike, or where nobody is asked. `headers` are the caller's.
+    /// speak alike, or where nobody is asked.
     ///
     /// # Errors
     /// [`Fault::Bad`] for what cannot be carried over, and may not be left out.
     pub fn of(
         asked: &Asked,
         route: &Route,
-        headers: &HeaderMap,
+        unsupported: Unsupported,
         now: impl FnOnce() -> i64,
     ) -> Result<Option<Box<Self>>, Fault> {
         let (from, to) = (asked.dialect(), route.dialect());
@@ -67,15 +66,21 @@ impl Translation {
             max_output: model.max_output,
             legacy_max_tokens: model.legacy_max_tokens,
             stream: asked.streams(),
-            unsupported: unsupported(headers)?,
+            unsupported: match unsupported {
+                Unsupported::Drop => chat::Unsupported::Drop,
+                Unsupported::Reject => chat::Unsupported::Reject,
+            },
             thinking: match model.thinking {
                 None => ThinkingSupport::None,
                 Some(Thinking::Budget) => ThinkingSupport::Budget,
                 Some(Thinking::Effort) => ThinkingSupport::Effort,
             },
-            fixed_sampling: model.hidden_output && &*route.provider.catalog == "openai",
+            fixed_sampling: model.refuses(Refused::Sampling)
+                || (model.hidden_output && route.provider.has(Habit::FixedSampling)),
+            free_tools: model.refuses(Refused::ForcedTools),
+            always_thinks: model.refuses(Refused::NoThinking),
             structured_output: model.structured_output,
-            extensions: EXTENDED.contains(&&*route.provider.catalog),
+            extensions: route.provider.has(Habit::SharedFields),
             now: u64::try_from(now()).unwrap_or(0),
             ..TargetFacts::new(&model.upstream_name)
         };
@@ -84,30 +89,38 @@ impl Translation {
             Dialect::OpenAi => Endpoint::Chat,
             Dialect::Anthropic => Endpoint::Messages,
         };
-        let asked = Asked::scan(endpoint, translated.body).map_err(|fault| Fault::Internal {
-            why: format!("a translated request cannot be read: {fault:?}"),
-        })?;
-        let dropped = Some(translated.dropped.join(", ")).filter(|d| !d.is_empty());
-        let dropped = dropped.and_then(|d| HeaderValue::try_from(d).ok());
+        let asked = Asked::scan(endpoint, translated.body).map_err(|fault| in_its_words(fault, route))?;
+        let dropped = (!translated.dropped.is_empty()).then(|| listed(&translated.dropped));
         Ok(Some(Box::new(Self { asked, memory: translated.memory, dropped })))
     }
 }
 
-/// What the caller wants done about fields that the target does not know.
-fn unsupported(headers: &HeaderMap) -> Result<Unsupported, Fault> {
-    let Some(value) = headers.get(UNSUPPORTED) else { return Ok(Unsupported::default()) };
-    let text = value.as_bytes().trim_ascii();
-    if text.eq_ignore_ascii_case(b"drop") {
-        Ok(Unsupported::Drop)
-    } else if text.eq_ignore_ascii_case(b"reject") {
-        Ok(Unsupported::Reject)
-    } else {
-        Err(Fault::Bad {
-            code: "invalid_value",
-            param: Some(UNSUPPORTED.to_string()),
-            message: format!("`{UNSUPPORTED}` takes `drop` or `reject`."),
-        })
+/// A translated request breaks a rule of the target's format that the caller's own did not break: arguments of a call that
+/// were text are nested deeper than an object may be.
+fn in_its_words(fault: Fault, route: &Route) -> Fault {
+    match fault {
+        Fault::Bad { code, message, .. } => Fault::Bad {
+            code,
+            param: None,
+            message: format!(
+                "`{}` is served by a provider with another format, in which the request would be refused: {message}",
+                route.model.name
+            ),
+        },
+        other => other,
     }
+}
+
+/// Fields, for a header: callers may write any character into their names.
+fn listed<T: AsRef<str>>(fields: &[T]) -> HeaderValue {
+    let mut text = String::new();
+    for field in fields {
+        let comma = if text.is_empty() { "" } else { ", " };
+        text.push_str(comma);
+        let plain = |c: char| if c.is_ascii_graphic() && c != ',' { c } else { '?' };
+        text.extend(field.as_ref().chars().take(LONGEST_FIELD).map(plain));
+    }
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("?"))
 }
 
 fn no_embeddings(route: &Route) -> Fault {
@@ -123,16 +136,12 @@ fn no_embeddings(route: &Route) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
-    fn what_to_do_about_unknown_fields_is_said_in_one_of_two_words() {
-        let of =
-            |value: &'static str| unsupported(&HeaderMap::from_iter([(UNSUPPORTED, value.parse().unwrap())]));
-        assert_eq!(unsupported(&HeaderMap::new()).unwrap(), Unsupported::Drop);
-        assert_eq!((of("Reject").unwrap(), of(" drop ").unwrap()), (Unsupported::Reject, Unsupported::Drop));
-        let Err(Fault::Bad { param, .. }) = of("keep") else { panic!("accepted") };
-        assert_eq!(param.as_deref(), Some("x-smartflow-unsupported"));
+    fn whatever_a_field_is_called_it_is_listed() {
+        let long = "x".repeat(1000);
+        let list = listed(&["seed", "a\nb,c\u{e9}", "and-more", &long]);
+        assert_eq!(list, format!("seed, a?b?c?, and-more, {}", "x".repeat(LONGEST_FIELD)));
     }
 }

@@ -150,7 +150,7 @@ impl Relay {
             ended => {
                 self.held = false;
                 if let Some(exchange) = &mut self.exchange {
-                    exchange.served();
+                    exchange.began();
                 }
                 if let Some(Ended { exchange, how: Ok(outcome), bill }) = ended {
                     self.exchange = Some(exchange);
@@ -354,7 +354,10 @@ impl Relay {
             Some(exchange) if self.held => {
                 self.ended = Some(Ended { exchange, how: Err(fault), bill });
             }
-            Some(exchange) => self.fault = Some(failed(exchange, fault, Some(bill))),
+            Some(mut exchange) => {
+                exchange.blame(&fault);
+                self.fault = Some(failed(exchange, fault, Some(bill)));
+            }
             None => {}
         }
     }

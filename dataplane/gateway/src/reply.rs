@@ -21,7 +21,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use smartflow_dialect::openai::{ErrorClass, ReplyFacts, UpstreamError, scan_reply, upstream_error};
-use smartflow_dialect::translate::{self, Garbled, classify};
+use smartflow_dialect::translate::{self, Garbled, Memory, TranslatedReply, classify};
 use smartflow_dialect::{Dialect, Usage, anthropic};
 use smartflow_ledger::Now;
 use smartflow_ledger::money::UsdText;
@@ -43,7 +43,10 @@ const REMAINING: HeaderName = HeaderName::from_static("x-smartflow-budget-remain
 const RESET: HeaderName = HeaderName::from_static("x-smartflow-budget-reset");
 /// What a stream tells in trailers.
 const TOLD_AT_END: &str = "x-smartflow-cost-usd, x-smartflow-budget-remaining-usd, x-smartflow-budget-reset";
+const EVENTS: &str = "text/event-stream";
 const NOT_JSON: &str = "it is not JSON";
+const CREDENTIAL: &str =
+    "it refused the gateway's credential; its administrator must look at the provider's Secret";
 /// Most bytes of an error answer that are read.
 const LONGEST_ERROR: usize = 64 * 1024;
 
@@ -100,7 +103,7 @@ pub async fn answer(
         let fault = how.err().unwrap_or(Fault::Garbled { why: "its stream had no answer" });
         return Err(lost(exchange, fault, Some(bill)));
     }
-    head.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    head.insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
     head.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if trailers {
         head.insert(http::header::TRAILER, HeaderValue::from_static(TOLD_AT_END));
@@ -194,7 +197,8 @@ async fn whole(
         Ok(body) => body,
         Err(fault) => return Err(lost(exchange, fault, None)),
     };
-    let Heard { body, usage, content_bytes } = match hear(posed, body) {
+    let seconds = || exchange.worker().shared.clock.now().wall / 1000;
+    let Heard { body, usage, content_bytes } = match hear(posed, body, seconds) {
         Ok(heard) => heard,
         Err(unheard) => {
             let (broken, usage) = *unheard;
@@ -220,7 +224,8 @@ async fn whole(
     let end = End { outcome: Outcome::Ok, status: 200, code: None, bill };
     let cost = exchange.finish_at(end, instant, now);
     settled(&mut headers, &exchange, cost, now);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let kind = if posed.caller.streams() { EVENTS } else { "application/json" };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     Ok(respond(headers, Body::whole(body)))
 }
 
@@ -235,8 +240,19 @@ struct Heard {
     content_bytes: u64,
 }
 
-/// Reads `body`, in the target's format; where the caller speaks otherwise, it is translated.
-fn hear(posed: &Posed<'_>, body: Bytes) -> Result<Heard, Box<(Broken, Option<Usage>)>> {
+/// Reads `body`, in the target's format; where the caller speaks otherwise, it is translated, and where he reads a stream
+/// it becomes one (case 61). `now`: Unix seconds.
+fn hear(
+    posed: &Posed<'_>,
+    body: Bytes,
+    now: impl FnOnce() -> i64,
+) -> Result<Heard, Box<(Broken, Option<Usage>)>> {
+    if posed.caller.streams() && posed.translation.is_none() {
+        let (dialect, created) = (posed.caller.dialect(), u64::try_from(now()).unwrap_or(0));
+        let memory = Memory::untranslated(created, posed.caller.wants_usage());
+        let told = told(translate::replay(dialect, dialect, &body, &memory));
+        return told.map_err(|broken| Box::new((broken, None)));
+    }
     if let Some(translation) = &posed.translation {
         return translated(posed, translation, &body).map_err(|broken| Box::new((broken, None)));
     }
@@ -256,7 +272,12 @@ fn hear(posed: &Posed<'_>, body: Bytes) -> Result<Heard, Box<(Broken, Option<Usa
 
 fn translated(posed: &Posed<'_>, translation: &Translation, body: &[u8]) -> Result<Heard, Broken> {
     let (from, to) = (translation.asked.dialect(), posed.caller.dialect());
-    match translate::reply(from, to, body, &translation.memory) {
+    let translate = if posed.caller.streams() { translate::replay } else { translate::reply };
+    told(translate(from, to, body, &translation.memory))
+}
+
+fn told(reply: Result<TranslatedReply, Garbled>) -> Result<Heard, Broken> {
+    match reply {
         Ok(reply) => Ok(Heard { body: reply.body, usage: reply.usage, content_bytes: reply.content_bytes }),
         Err(Garbled::Upstream(error)) => Err(Broken::Upstream(error)),
         Err(Garbled::Json(_)) => Err(Broken::Garbled(NOT_JSON)),
@@ -371,7 +392,6 @@ fn fault(
     retry_after: Option<HeaderValue>,
 ) -> Fault {
     let class = classify(route.dialect(), status.as_u16(), error);
-    let message = clean(&route.provider, &error.message);
     match class {
         ErrorClass::BadRequest | ErrorClass::ContextWindow | ErrorClass::ContentPolicy => {
             // Those who speak OpenAI's API look for a code; not every vendor has one.
@@ -380,32 +400,39 @@ fn fault(
                 ErrorClass::ContentPolicy => Some("content_policy_violation".to_owned()),
                 _ => None,
             });
-            let error = Box::new(UpstreamError { message, code, ..error.clone() });
+            let message = clean(&route.provider, &error.message);
+            let clean = |word: &Option<String>| word.as_deref().map(|w| clean(&route.provider, w));
+            let (kind, param) = (clean(&error.kind), clean(&error.param));
+            let error = Box::new(UpstreamError { message, code: clean(&code), kind, param });
             let status = if status.is_client_error() { status.as_u16() } else { 400 };
             Fault::Rejected { status, error, class: class_of(class) }
         }
-        // What it says about our credential is not for callers: vendors quote it.
-        ErrorClass::Auth => Fault::Failed {
-            status: status.as_u16(),
-            message:
-                "it refused the gateway's credential; its administrator must look at the provider's Secret"
-                    .into(),
-            retry_after: None,
-            class: class_of(class),
-        },
-        _ => Fault::Failed { status: status.as_u16(), message, retry_after, class: class_of(class) },
+        _ => failure(route, status.as_u16(), class, &error.message, retry_after),
     }
+}
+
+/// A failure of the provider's, of which `message` is the reason in its words.
+fn failure(
+    route: &Route,
+    status: u16,
+    class: ErrorClass,
+    message: &str,
+    retry_after: Option<HeaderValue>,
+) -> Fault {
+    let (message, retry_after) = match class {
+        // What it says about our credential is not for callers: vendors quote it.
+        ErrorClass::Auth => (CREDENTIAL.to_owned(), None),
+        _ => (clean(&route.provider, message), retry_after),
+    };
+    let overloaded = class == ErrorClass::Overloaded;
+    Fault::Failed { status, message, retry_after, class: class_of(class), overloaded }
 }
 
 /// An error within an answer that began as a success.
 #[must_use]
 pub fn stream_error(exchange: Option<&Exchange>, error: &UpstreamError) -> Fault {
-    let route = exchange.and_then(|e| e.route.as_deref());
-    let message = route.map_or_else(String::new, |r| clean(&r.provider, &error.message));
-    Fault::Failed {
-        status: 200,
-        message,
-        retry_after: None,
-        class: class_of(route.map_or(ErrorClass::Server, |r| classify(r.dialect(), 200, error))),
+    match exchange.and_then(|e| e.route.as_deref()) {
+        Some(route) => failure(route, 200, classify(route.dialect(), 200, error), &error.message, None),
+        None => Fault::Garbled { why: "its stream had an error" },
     }
 }

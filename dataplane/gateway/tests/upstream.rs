@@ -29,6 +29,7 @@ fn provider(base_url: &str, ca: Option<&str>) -> Provider {
         name: ObjectName::new("default", "vendor"),
         catalog: "openai-compatible".into(),
         protocol: Protocol::OpenAi,
+        habits: Box::default(),
         base_url: base_url.into(),
         endpoints: Box::default(),
         concurrency: None,

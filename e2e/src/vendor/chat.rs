@@ -33,7 +33,8 @@ pub(super) async fn answer(wire: &mut Wire, body: &[u8], shared: &Shared, id: us
     }
     let reply = Reply::make(&asked, id);
     let out = Out { asked, reply, fault, id, created: now(), shared };
-    if out.asked.stream { out.streamed(wire).await } else { out.whole(wire).await }
+    let streams = out.asked.stream && out.fault != Some(Fault::Whole);
+    if streams { out.streamed(wire).await } else { out.whole(wire).await }
 }
 
 /// The fault that the handle's plan has for this call.

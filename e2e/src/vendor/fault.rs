@@ -30,4 +30,6 @@ pub enum Fault {
     SlowHead(Duration),
     /// Leaves usage out, asked for or not.
     NoUsage,
+    /// Answers whole, although a stream was asked for.
+    Whole,
 }

@@ -147,6 +147,7 @@ fn fault(text: &str) -> Option<Fault> {
         "malformed" => Fault::Malformed,
         "slowhead" => Fault::SlowHead(Duration::from_millis(number)),
         "nousage" => Fault::NoUsage,
+        "whole" => Fault::Whole,
         _ => return None,
     })
 }

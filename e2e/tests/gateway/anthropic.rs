@@ -31,6 +31,7 @@ fn claude(vendor: &Vendor) -> Vec<Value> {
         "timeouts": {"connect": "2s", "firstByte": "5s", "idle": "5s", "total": "60s"},
         "models": [
             {"name": "mock-claude", "price": price, "contextWindow": 200_000, "maxOutput": 64_000, "thinking": "Budget"},
+            {"name": "boundless", "upstreamName": "mock-claude", "price": price, "maxOutput": 64_000},
             embedding,
         ],
     });
@@ -46,6 +47,8 @@ async fn start() -> Bench {
     world.put("poor", &key("poor", &budget("0.05")));
     world.put("poorer", &key("poorer", &budget("0.03")));
     world.put("free", &key("free", &json!({})));
+    world.put("strict", &key("strict", &json!({"unsupported": "Reject"})));
+    world.put("nothing", &key("nothing", &json!({"models": []})));
     let gateway = Gateway::start(&world).await;
     Bench { claude: claude_vendor, openai, world, gateway }
 }
@@ -197,6 +200,12 @@ async fn what_cannot_be_carried_over_is_told_or_refused() {
     assert_eq!(refused.json()["error"]["param"], json!("seed"));
     let unclear = bench.chat("free").with("x-smartflow-unsupported", "maybe").chat(&body).await;
     unclear.expect_error(400, "invalid_request_error", "invalid_value");
+    // A key may demand it of all its calls, and none of them gets around it.
+    for client in [bench.chat("strict"), bench.chat("strict").with("x-smartflow-unsupported", "reject")] {
+        client.chat(&body).await.expect_error(400, "invalid_request_error", "unsupported_parameter");
+    }
+    let loose = bench.chat("strict").with("x-smartflow-unsupported", "drop").chat(&body).await;
+    loose.expect_error(400, "invalid_request_error", "override_not_allowed");
     let mut several = chat_by("several", "mock-claude", "[[tokens=3]]");
     several["n"] = json!(2);
     bench.chat("free").chat(&several).await.expect_error(
@@ -226,13 +235,16 @@ async fn errors_come_in_the_callers_format() {
     expect_error(&nothing, 400, "invalid_request_error", "invalid_value");
     expect_error(&client.get(at).await, 405, "invalid_request_error", "method_not_allowed");
     for model in ["mock-claude", "mock-small"] {
-        let failed = client.post(at, &message(model, "[[fault=status:529]]")).await;
+        let failed = client.post(at, &message(model, "[[fault=status:500]]")).await;
         expect_error(&failed, 502, "api_error", "upstream_failed");
+        let full = client.post(at, &message(model, "[[fault=status:529]]")).await;
+        expect_error(&full, 529, "overloaded_error", "upstream_overloaded");
         // The vendor has said something: what follows is told within the stream, and paid for.
         let user = format!("cut-{model}");
         let cut = told(&client, &by(&user, model, "[[tokens=40 fault=error:10]]")).await;
         let error = cut.error.expect("an error event");
-        assert_eq!((&error["type"], cut.done, cut.deltas), (&json!("api_error"), false, 10), "{error}");
+        let kind = if model == "mock-claude" { "overloaded_error" } else { "api_error" };
+        assert_eq!((&error["type"], cut.done, cut.deltas), (&json!(kind), false, 10), "{error}");
         let line = bench.line(&user).await;
         assert_eq!((&line["outcome"], &line["estimated"]), (&json!("upstream_failed"), &json!(true)));
         assert!(nano(line["cost_usd"].as_str().unwrap()) > 0, "{line}");
@@ -248,10 +260,17 @@ async fn errors_come_in_the_callers_format() {
 async fn models_are_listed_in_the_callers_format() {
     let bench = start().await;
     let (theirs, ours) = (bench.messages("free"), bench.chat("free"));
-    let list = theirs.get("/v1/models").await.expect_status(200).json();
+    // One page has them all, whatever page is asked for.
+    let list = theirs.get("/v1/models?limit=1&after_id=mock-claude").await.expect_status(200).json();
     let ids: Vec<&str> = list["data"].as_array().unwrap().iter().filter_map(|m| m["id"].as_str()).collect();
     assert!(ids.contains(&"mock-claude") && ids.contains(&"mock-small"), "{list}");
     assert_eq!((&list["has_more"], &list["data"][0]["type"]), (&json!(false), &json!("model")));
+    assert_eq!(
+        (list["first_id"].as_str(), list["last_id"].as_str()),
+        (ids.first().copied(), ids.last().copied())
+    );
+    let none = bench.messages("nothing").get("/v1/models").await.expect_status(200).json();
+    assert_eq!(none, json!({"data": [], "has_more": false, "first_id": null, "last_id": null}));
     let one = theirs.get("/v1/models/mock-claude").await.expect_status(200).json();
     assert_eq!((&one["type"], &one["id"]), (&json!("model"), &json!("mock-claude")));
     expect_error(&theirs.get("/v1/models/nobody").await, 404, "not_found_error", "model_not_found");
@@ -365,4 +384,72 @@ async fn a_chain_goes_across_formats() {
     two["model"] = json!("usual");
     bench.chat("payer").chat(&two).await.expect_error(400, "invalid_request_error", "unsupported_parameter");
     assert_eq!(bench.claude.calls().len(), calls, "nothing was sent to it");
+}
+
+#[tokio::test]
+async fn case_061_a_vendor_that_answers_whole_is_streamed_by_us() {
+    let bench = start().await;
+    for model in ["mock-claude", "mock-small"] {
+        let text = "[[tokens=9 fault=whole]]";
+        let user = format!("claude-{model}");
+        let told = told(&bench.messages("payer"), &by(&user, model, text)).await;
+        assert_eq!(
+            (told.done, told.finish.as_deref(), told.error),
+            (true, Some("end_turn"), None),
+            "{model}"
+        );
+        assert!(told.deltas >= 1 && told.usage.is_some());
+        let vendor = if model == "mock-claude" { &bench.claude } else { &bench.openai };
+        bench.expect_billed(&user, model, &last(vendor), "messages").await;
+        let user = format!("openai-{model}");
+        let mut body = chat_by(&user, model, text);
+        body["stream_options"] = json!({"include_usage": true});
+        let told = bench.chat("payer").stream(&body).await.unwrap().all().await;
+        assert_eq!((told.done, told.finish.as_deref(), told.error), (true, Some("stop"), None), "{model}");
+        assert!(told.deltas >= 1 && told.usage.is_some());
+        bench.expect_billed(&user, model, &last(vendor), "chat").await;
+    }
+}
+
+#[tokio::test]
+async fn case_099_a_document_on_a_budget_may_fill_the_models_window_and_is_billed_as_counted() {
+    let bench = start().await;
+    let pdf = json!({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQ="}});
+    let with_pdf = |user: &str| {
+        let mut body = by(user, "mock-claude", "[[tokens=5]]");
+        body["messages"][0]["content"] = json!([pdf, {"type": "text", "text": "[[tokens=5]]"}]);
+        body
+    };
+    let at = "/v1/messages";
+    bench.messages("payer").post(at, &with_pdf("read")).await.expect_status(200);
+    bench.expect_billed("read", "mock-claude", &last(&bench.claude), "messages").await;
+    // 200,000 tokens at $3.75 a million, the dearest that they can be, are more than is left.
+    let calls = bench.claude.calls().len();
+    let refused = bench.messages("poor").post(at, &with_pdf("dear")).await;
+    expect_error(&refused, 429, "rate_limit_error", "budget_exceeded");
+    let mut boundless = with_pdf("boundless");
+    boundless["model"] = json!("boundless");
+    let unknown = bench.messages("payer").post(at, &boundless).await;
+    expect_error(&unknown, 400, "invalid_request_error", "price_unknown");
+    assert!(
+        unknown.json()["error"]["message"].as_str().is_some_and(|m| m.contains("contextWindow")),
+        "{unknown:?}"
+    );
+    assert_eq!(bench.claude.calls().len(), calls);
+    bench.messages("free").post(at, &boundless).await.expect_status(200);
+}
+
+#[tokio::test]
+async fn arguments_that_no_object_can_hold_are_the_callers_fault() {
+    let bench = start().await;
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(126), "]".repeat(126));
+    let mut body = ask("mock-claude", "x");
+    body["messages"] = json!([
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": null, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": deep}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "so"},
+    ]);
+    let refused = bench.chat("free").chat(&body).await;
+    refused.expect_error(400, "invalid_request_error", "too_deep");
+    assert!(bench.claude.calls().is_empty());
 }

@@ -10,15 +10,15 @@ use smartflow_e2e::world::{World, budget, key, object, provider, secret, token};
 use std::time::{Duration, Instant};
 
 /// Two vendors, a chain `best` over both, and who may use it.
-struct Bench {
-    first: Vendor,
-    second: Vendor,
-    world: World,
-    gateway: Gateway,
+pub(crate) struct Bench {
+    pub(crate) first: Vendor,
+    pub(crate) second: Vendor,
+    pub(crate) world: World,
+    pub(crate) gateway: Gateway,
 }
 
 /// LLMProvider `name` at `vendor`; `extra` is merged into its spec.
-fn place(name: &str, vendor: &Vendor, extra: &Value) -> Value {
+pub(crate) fn place(name: &str, vendor: &Vendor, extra: &Value) -> Value {
     let mut spec = provider(vendor)[1]["spec"].clone();
     spec["timeouts"] = json!({"connect": "1s", "firstByte": "1s", "idle": "1s", "total": "20s"});
     merge(&mut spec, extra);
@@ -31,12 +31,12 @@ fn merge(spec: &mut Value, extra: &Value) {
     }
 }
 
-fn target(name: &str, model: &str) -> Value {
+pub(crate) fn target(name: &str, model: &str) -> Value {
     json!({"name": name, "providerRef": {"name": name}, "model": model})
 }
 
 /// A chain that does not retry unless it says so.
-fn chain(extra: &Value) -> Vec<Value> {
+pub(crate) fn chain(extra: &Value) -> Vec<Value> {
     let mut spec = json!({
         "models": ["best"],
         "targets": [target("first", "mock-small"), target("second", "mock-small")],
@@ -47,7 +47,7 @@ fn chain(extra: &Value) -> Vec<Value> {
     vec![object("FallbackChain", "best", spec)]
 }
 
-async fn start(extra: &Value, more: &[(&str, Vec<Value>)]) -> Bench {
+pub(crate) async fn start(extra: &Value, more: &[(&str, Vec<Value>)]) -> Bench {
     let (first, second) = (Vendor::start(Config::default()), Vendor::start(Config::default()));
     let world = World::new();
     world.put("vendor", &[secret("vendor", "token", first.key())]);
@@ -63,22 +63,22 @@ async fn start(extra: &Value, more: &[(&str, Vec<Value>)]) -> Bench {
     Bench { first, second, world, gateway }
 }
 
-fn status(status: u16) -> Option<Fault> {
+pub(crate) fn status(status: u16) -> Option<Fault> {
     Some(Fault::Status { status, retry_after: None })
 }
 
 impl Bench {
-    fn client(&self, key: &str) -> Client {
+    pub(crate) fn client(&self, key: &str) -> Client {
         self.gateway.client(&token(key))
     }
 
     /// Calls that each vendor got.
-    fn calls(&self) -> (usize, usize) {
+    pub(crate) fn calls(&self) -> (usize, usize) {
         (self.first.calls().len(), self.second.calls().len())
     }
 
     /// The usage line of the call whose `user` this is, once it is written.
-    async fn line(&self, user: &str) -> Value {
+    pub(crate) async fn line(&self, user: &str) -> Value {
         let find = || self.gateway.usage().into_iter().find(|l| l["user"] == user);
         let there = || async { find().is_some() };
         self.gateway.until(&format!("a usage line of {user}"), Duration::from_secs(5), there).await;
@@ -86,7 +86,7 @@ impl Bench {
     }
 }
 
-fn by(user: &str, words: &str) -> Value {
+pub(crate) fn by(user: &str, words: &str) -> Value {
     let mut body = ask("best", words);
     body["user"] = json!(user);
     body
@@ -96,7 +96,7 @@ fn billed(line: &Value) -> i64 {
     nano(line["cost_usd"].as_str().unwrap())
 }
 
-fn served_by(answer: &Answer) -> Option<&str> {
+pub(crate) fn served_by(answer: &Answer) -> Option<&str> {
     answer.header("x-smartflow-provider")
 }
 

@@ -22,3 +22,4 @@ mod sdk;
 mod sdk_formats;
 mod ssrf;
 mod start;
+mod targets;

@@ -70,6 +70,7 @@ pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>
         name: name.clone(),
         catalog: spec.provider.as_str().into(),
         protocol: reader.protocol(),
+        habits: reader.entry.map(|e| e.habits.as_slice().into()).unwrap_or_default(),
         base_url: first.unwrap_or_else(|| reader.base_url().into()),
         endpoints: if endpoints.len() > 1 { endpoints } else { Box::default() },
         concurrency: reader.concurrency(),

@@ -5,7 +5,7 @@ use crate::catalog::Entry;
 use crate::finding::{Finding, Reason};
 use crate::value::{per_million, per_request};
 use smartflow_crds as crds;
-use smartflow_snapshot::{LongContext, Model, PicoUsd, Price, Thinking};
+use smartflow_snapshot::{LongContext, Model, PicoUsd, Price, Refused, Thinking};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -65,6 +65,7 @@ fn complete(listed: &crds::Model, known: &[crds::Model]) -> crds::Model {
         output_cap: listed.output_cap.or(base.output_cap),
         thinking: listed.thinking.or(base.thinking),
         structured_output: listed.structured_output.or(base.structured_output),
+        refuses: listed.refuses.clone().or_else(|| base.refuses.clone()),
     }
 }
 
@@ -91,6 +92,15 @@ fn model(m: &crds::Model, default_cap: crds::OutputCap, path: &str, findings: &m
         legacy_max_tokens: m.output_cap.unwrap_or(default_cap) == crds::OutputCap::MaxTokens,
         thinking,
         structured_output: m.structured_output == Some(true),
+        refuses: m.refuses.iter().flatten().map(|r| refused(*r)).collect(),
+    }
+}
+
+fn refused(what: crds::Refused) -> Refused {
+    match what {
+        crds::Refused::Sampling => Refused::Sampling,
+        crds::Refused::ForcedTools => Refused::ForcedTools,
+        crds::Refused::NoThinking => Refused::NoThinking,
     }
 }
 

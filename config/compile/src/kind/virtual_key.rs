@@ -6,7 +6,7 @@ use crate::finding::Finding;
 use crate::value::time;
 use serde_json::Value;
 use smartflow_crds as crds;
-use smartflow_snapshot::{Key, ObjectName, Override, Owner, TokenHash};
+use smartflow_snapshot::{Key, ObjectName, Override, Owner, TokenHash, Unsupported};
 use std::sync::Arc;
 
 /// A key whose spec is sound; parents are not resolved, and a token only when the spec has its hash.
@@ -86,6 +86,10 @@ pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>
             owner: spec.owner.as_ref().and_then(owner).map(Box::new),
             models: grants(&spec.models),
             overrides: spec.overrides.iter().map(|o| override_of(*o)).collect(),
+            unsupported: match spec.unsupported {
+                Some(crds::Unsupported::Reject) => Unsupported::Reject,
+                Some(crds::Unsupported::Drop) | None => Unsupported::Drop,
+            },
             budget: budget.map(Arc::new),
             limits: spec.limits.as_ref().map(|l| Arc::new(limits(l))),
             disabled: spec.disabled,
@@ -120,6 +124,9 @@ fn override_of(what: crds::Override) -> Override {
         crds::Override::Provider => Override::Provider,
         crds::Override::Timeout => Override::Timeout,
         crds::Override::Retries => Override::Retries,
+        crds::Override::Tags => Override::Tags,
+        crds::Override::Metadata => Override::Metadata,
+        crds::Override::Unsupported => Override::Unsupported,
     }
 }
 

@@ -58,6 +58,8 @@ pub struct MessagesScan {
     pub metadata: Option<Span>,
     /// Where thinking lies that nobody signed, with what must go with it: commas, and messages of nothing else.
     unsigned: Vec<Span>,
+    /// Citations of texts that Anthropic would not know again.
+    uncited: Vec<Span>,
 }
 
 /// What must change in a Messages request. The default changes nothing.
@@ -69,8 +71,8 @@ pub struct Edits<'a> {
     pub max_tokens: Option<u32>,
     /// Ask for a stream.
     pub stream: bool,
-    /// Take out earlier thinking that nobody signed: it is of another vendor's model, and Anthropic refuses it (other
-    /// vendors may want it).
+    /// Take out earlier thinking that nobody signed, and citations without Anthropic's mark: they are of another vendor's
+    /// model, and Anthropic refuses them (other vendors may want them).
     pub drop_unsigned: bool,
 }
 

@@ -259,6 +259,7 @@ impl Delta<'_> {
         match self {
             Self::Start { id, model, created } => Delta::Start { id: own(id), model: own(model), created },
             Self::Text(text) => Delta::Text(own(text)),
+            Self::Citation(citation) => Delta::Citation(citation.into_owned()),
             Self::Thinking(text) => Delta::Thinking(own(text)),
             Self::Signature(text) => Delta::Signature(own(text)),
             Self::RedactedThinking(text) => Delta::RedactedThinking(own(text)),

@@ -147,7 +147,7 @@ impl Losses {
         }
         if self.paths.len() < MOST_PATHS && !self.paths.contains(&path) {
             let last = self.paths.len() + 1 == MOST_PATHS;
-            self.paths.push(if last { Cow::Borrowed("and more") } else { path });
+            self.paths.push(if last { Cow::Borrowed("and-more") } else { path });
         }
         Ok(())
     }
@@ -159,7 +159,7 @@ impl Losses {
     }
 
     /// Paths of what was left out, each once, in the order in which it was met; at most 64, of which the last is
-    /// `and more`.
+    /// `and-more`.
     #[must_use]
     pub fn into_paths(self) -> Vec<Cow<'static, str>> {
         self.paths
@@ -177,6 +177,6 @@ mod tests {
             losses.lose_field(format!("x{}", field % 500)).unwrap();
         }
         let paths = losses.into_paths();
-        assert_eq!((paths.len(), paths[62].as_ref(), paths[63].as_ref()), (64, "x62", "and more"));
+        assert_eq!((paths.len(), paths[62].as_ref(), paths[63].as_ref()), (64, "x62", "and-more"));
     }
 }

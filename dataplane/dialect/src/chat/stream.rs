@@ -1,6 +1,6 @@
 //! What one event of a stream adds.
 
-use super::Stop;
+use super::{Citation, Stop};
 use crate::Usage;
 use crate::openai::UpstreamError;
 use std::borrow::Cow;
@@ -20,6 +20,8 @@ pub enum Delta<'a> {
     },
     /// More text.
     Text(Cow<'a, str>),
+    /// Where the text so far, or a part of it, has it from.
+    Citation(Citation<'a>),
     /// More thinking.
     Thinking(Cow<'a, str>),
     /// The signature of the thinking so far; ends that block.

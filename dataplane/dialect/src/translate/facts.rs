@@ -20,8 +20,13 @@ pub struct TargetFacts<'a> {
     pub unsupported: Unsupported,
     /// How the model is told to think.
     pub thinking: ThinkingSupport,
-    /// The model draws its tokens as it likes and refuses `temperature`, `top_p` and `stop` (OpenAI's that reason).
+    /// The model draws its tokens as it likes and refuses `temperature` and `top_p`; Anthropic's also `top_k`, OpenAI's
+    /// also `stop`.
     pub fixed_sampling: bool,
+    /// The model refuses to be made to call a tool: it may only be offered some.
+    pub free_tools: bool,
+    /// The model always thinks, and refuses to be told not to.
+    pub always_thinks: bool,
     /// The model keeps to a JSON schema by itself (Anthropic's `output_config.format`); else it is made to by a
     /// forced tool.
     pub structured_output: bool,
@@ -47,6 +52,8 @@ impl<'a> TargetFacts<'a> {
             unsupported: Unsupported::default(),
             thinking: ThinkingSupport::default(),
             fixed_sampling: false,
+            free_tools: false,
+            always_thinks: false,
             structured_output: false,
             extensions: false,
             now: 0,

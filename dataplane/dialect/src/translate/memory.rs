@@ -19,6 +19,13 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Of a request that was not translated: `created` is the time in Unix seconds, `include_usage` whether the caller
+    /// wants the usage at the end of a stream.
+    #[must_use]
+    pub fn untranslated(created: u64, include_usage: bool) -> Self {
+        Self { created, include_usage, ..Self::default() }
+    }
+
     /// The caller's name for the tool that the vendor calls `sent`, where it is another.
     pub(crate) fn changed(&self, sent: &str) -> Option<&str> {
         self.names.get(sent).map(|callers| &**callers)

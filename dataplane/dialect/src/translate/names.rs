@@ -2,8 +2,6 @@
 
 use super::Memory;
 use std::borrow::Cow;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 
 fn allowed(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '_' | '-')
@@ -15,12 +13,19 @@ pub(crate) fn fitting(name: &str, longest: usize) -> Cow<'_, str> {
     if !name.is_empty() && name.len() <= longest && name.chars().all(allowed) {
         return Cow::Borrowed(name);
     }
-    // SipHash with fixed keys: the same in every pod and after every restart, as prefix caches demand.
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    let mark = format!("_{:016x}", hasher.finish());
+    let mark = format!("_{:016x}", digest(name));
     let kept = name.chars().map(|c| if allowed(c) { c } else { '_' });
     Cow::Owned(kept.take(longest.saturating_sub(mark.len())).chain(mark.chars()).collect())
+}
+
+/// FNV-1a, stirred: the same in every pod, after every restart and with every release, as prefix caches demand. Who
+/// wants two names of his own to meet may have that.
+fn digest(name: &str) -> u64 {
+    let fnv = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let stirred = (fnv ^ (fnv >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    stirred ^ (stirred >> 32)
 }
 
 impl Memory {

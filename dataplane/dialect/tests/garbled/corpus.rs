@@ -16,6 +16,7 @@ fn anthropic() -> String {
         json!({"type": "content_block_start", "index": 2, "content_block": {"type": "text", "text": ""}}),
         json!({"type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": "Héllo\n\"you\" \\ 😀"}}),
         json!({"type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": ", well."}}),
+        json!({"type": "content_block_delta", "index": 2, "delta": {"type": "citations_delta", "citation": {"type": "web_search_result_location", "url": "https://a.example", "title": "A", "encrypted_index": "x", "cited_text": "so"}}}),
         json!({"type": "content_block_stop", "index": 2}),
         json!({"type": "content_block_start", "index": 3, "content_block": {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}}),
         json!({"type": "content_block_delta", "index": 3, "delta": {"type": "input_json_delta", "partial_json": "{\"x\":"}}),
@@ -41,6 +42,10 @@ fn openai() -> String {
         chunk(json!({"reasoning_content": "Hm, so."}), Value::Null),
         chunk(json!({"content": "Héllo\n\"you\" \\ 😀"}), Value::Null),
         chunk(json!({"content": ", well."}), Value::Null),
+        chunk(
+            json!({"annotations": [{"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 5, "title": "A", "url": "https://a.example"}}]}),
+            Value::Null,
+        ),
         call(
             json!({"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}),
         ),

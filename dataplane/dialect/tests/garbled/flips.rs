@@ -42,7 +42,10 @@ fn flatten(value: &Value, path: &str, leaves: &mut Vec<(String, Value)>) {
 
 /// Which bytes of the vendor's stream are words of the answer, that nobody can know to be wrong.
 fn words(stream: &str) -> Vec<bool> {
-    const KEYS: [&str; 11] = [
+    const KEYS: [&str; 14] = [
+        "url",
+        "title",
+        "cited_text",
         "content",
         "arguments",
         "reasoning_content",

@@ -4,15 +4,19 @@
 
 use crate::corpus::{corpus, replies, requests};
 use crate::{memory, other, told};
+use bytes::Bytes;
 use serde_json::Value;
 use smartflow_dialect::openai::{
-    ChatRequest, ScanLimits, StreamScan, StreamSettings, scan_reply, upstream_error,
+    Assembler, ChatRequest, Edits, EmbeddingsRequest, ScanLimits, StreamScan, StreamSettings, scan_reply,
+    upstream_error,
 };
-use smartflow_dialect::translate::{TargetFacts, classify, reply, request};
+use smartflow_dialect::translate::{TargetFacts, classify, replay, reply, request};
 use smartflow_dialect::{Dialect, anthropic};
 use std::time::{Duration, Instant, SystemTime};
 
 const LONG: Duration = Duration::from_secs(60);
+/// Inputs are some KiB: whoever takes this long for one, on a machine that does other things too, goes in circles.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// xorshift64*: good enough to choose bytes with.
 struct Dice(u64);
@@ -72,7 +76,9 @@ fn fuzz(seeds: &[&[u8]], mut run: impl FnMut(&[u8])) {
         let other = seeds[dice.below(seeds.len())];
         dice.edit(&mut bytes, other);
         let guard = Told(&bytes);
+        let began = Instant::now();
         run(&bytes);
+        assert!(began.elapsed() < LONGEST, "it takes {:?}", began.elapsed());
         drop(guard);
         inputs += 1;
     }
@@ -87,11 +93,27 @@ fn fuzz_requests(caller: Dialect) {
         if let Ok(translated) = request(caller, other(caller), bytes, &facts) {
             assert!(serde_json::from_slice::<Value>(&translated.body).is_ok());
         }
-        let scanned = ChatRequest::scan(bytes, &ScanLimits::default()).is_ok();
-        let known = anthropic::MessagesRequest::scan(bytes, &ScanLimits::default()).is_ok();
-        assert!(
-            !(scanned || known) || serde_json::from_slice::<Value>(bytes).is_ok() || bytes.contains(&b'\\')
-        );
+        let (limits, body) = (ScanLimits::default(), Bytes::copy_from_slice(bytes));
+        // Escapes that are no text pass here and not there.
+        let sound = |bytes: &[u8]| bytes.contains(&b'\\') || serde_json::from_slice::<Value>(bytes).is_ok();
+        if let Ok(scan) = ChatRequest::scan(bytes, &limits) {
+            let edits = Edits {
+                model: Some("n"),
+                stream: true,
+                include_usage: true,
+                drop_thoughts: true,
+                ..Edits::default()
+            };
+            assert!(sound(bytes) && sound(&scan.splice(&body, &edits)));
+        }
+        if let Ok(scan) = anthropic::MessagesRequest::scan(bytes, &limits) {
+            let (model, stream, drop_unsigned) = (Some("n"), true, true);
+            let edits = anthropic::Edits { model, max_tokens: Some(7), stream, drop_unsigned };
+            assert!(sound(bytes) && sound(&scan.splice(&body, &edits)));
+        }
+        let counted = anthropic::CountTokensRequest::scan(bytes, &limits).is_ok();
+        let embedded = EmbeddingsRequest::scan(bytes, &limits).is_ok();
+        assert!(!(counted || embedded) || sound(bytes));
     });
 }
 
@@ -102,6 +124,8 @@ fn fuzz_replies(vendor: Dialect) {
         if let Ok(translated) = reply(vendor, other(vendor), bytes, &memory) {
             assert!(serde_json::from_slice::<Value>(&translated.body).is_ok());
         }
+        let _ = replay(vendor, other(vendor), bytes, &memory);
+        let _ = anthropic::scan_count(bytes);
         assert_eq!(scan_reply(bytes).is_ok(), anthropic::scan_reply(bytes).is_ok());
         let _ = classify(vendor, 400, &upstream_error(bytes));
     });
@@ -113,9 +137,15 @@ fn fuzz_streams(vendor: Dialect) {
     fuzz(&seeds.each_ref().map(|seed| seed.as_bytes()), |bytes| {
         let whole = told(vendor, &memory, bytes, usize::MAX);
         assert_eq!(told(vendor, &memory, bytes, 3), whole, "however it is cut");
+        let (mut out, body) = (Vec::new(), Bytes::copy_from_slice(bytes));
         let mut scan = StreamScan::new(StreamSettings::default());
-        let mut out = Vec::new();
-        let _ = scan.feed(bytes.to_vec().into(), &mut out).and_then(|()| scan.end(&mut out));
+        let _ = scan.feed(body.clone(), &mut out).and_then(|()| scan.end(&mut out));
+        let mut scan = anthropic::StreamScan::new(anthropic::StreamSettings::default());
+        let _ = scan.feed(body, &mut out).and_then(|()| scan.end(&mut out));
+        let mut assembler = Assembler::new(1 << 20);
+        let _ = assembler.feed(bytes).and_then(|()| assembler.finish(None));
+        let mut assembler = anthropic::Assembler::new(1 << 20);
+        let _ = assembler.feed(bytes).and_then(|()| assembler.finish(None));
     });
 }
 

@@ -156,6 +156,9 @@ fn priced_plan(
     };
     let mut price = Dearest { input: 0, output: 0, request: 0 };
     let mut merged: Option<Plan> = None;
+    if !room.legs.is_empty() {
+        asked.sized(route)?;
+    }
     if let Some(left) = room.left(ledger, Unit::Money, now) {
         let extras = asked.priced(route)?;
         let Some(dearest) = Dearest::of(&route.model.price, wish.input_bound, wish.embeds, extras) else {

@@ -175,6 +175,7 @@ mod tests {
             legacy_max_tokens: false,
             thinking: None,
             structured_output: false,
+            refuses: Box::default(),
         }
     }
 

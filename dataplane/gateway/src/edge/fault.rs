@@ -105,6 +105,8 @@ pub enum Fault {
         retry_after: Option<http::HeaderValue>,
         /// What kind of failure it is.
         class: FaultClass,
+        /// It has no capacity for now, and so has every other target of the call that was tried.
+        overloaded: bool,
     },
     /// Every target of a chain is left alone for now, because it kept failing.
     NoHealthyTarget {
@@ -123,6 +125,23 @@ pub enum Fault {
         /// For the log only.
         why: String,
     },
+}
+
+impl Fault {
+    /// True when it says that the provider has no capacity for now.
+    #[must_use]
+    pub fn is_overload(&self) -> bool {
+        matches!(self, Self::Failed { overloaded: true, .. })
+    }
+
+    /// The same, of a call that failed for other reasons as well.
+    #[must_use]
+    pub fn without_overload(mut self) -> Self {
+        if let Self::Failed { overloaded, .. } = &mut self {
+            *overloaded = false;
+        }
+        self
+    }
 }
 
 impl From<Unreachable> for Fault {

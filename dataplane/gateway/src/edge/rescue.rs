@@ -31,6 +31,14 @@ impl Told {
         Self { status, kind, code: code.into(), param: None, message: message.into(), headers: Vec::new() }
     }
 
+    /// Anthropic has a status of its own for a provider without capacity, and its SDKs an error.
+    fn of(mut self, dialect: Dialect) -> Self {
+        if self.code == OVERLOADED && dialect == Dialect::Anthropic {
+            self.status = 529;
+        }
+        self
+    }
+
     fn words(&self) -> ErrorWords<'_> {
         let (param, code) = (self.param.as_deref(), Some(&*self.code));
         ErrorWords { status: self.status, kind: self.kind, message: &self.message, param, code }
@@ -48,14 +56,15 @@ impl Told {
 const LONG_WAIT: u128 = 60;
 const INVALID: &str = "invalid_request_error";
 const UPSTREAM: &str = "upstream_error";
+const OVERLOADED: &str = "upstream_overloaded";
 
 impl Fault {
-    /// The status that the caller gets; also for metrics and the usage line.
+    /// The status that a caller who speaks `dialect` gets; also for metrics and the usage line.
     #[must_use]
-    pub fn status(&self) -> u16 {
+    pub fn status(&self, dialect: Dialect) -> u16 {
         match self {
             Self::Rejected { status, .. } => *status,
-            other => other.told().status,
+            other => other.told().of(dialect).status,
         }
     }
 
@@ -79,7 +88,7 @@ impl Fault {
             return respond(status, error_body(dialect, &words));
         }
         let closes = matches!(self, Self::BodyTooLarge { .. } | Self::BodyTooSlow | Self::BodyCut);
-        let told = self.told();
+        let told = self.told().of(dialect);
         let body = error_body(dialect, &told.words());
         let mut response = respond(told.status, body);
         response.headers_mut().extend(told.headers);
@@ -93,7 +102,7 @@ impl Fault {
     /// The same within a stream that has begun: an event, after which nothing follows.
     #[must_use]
     pub fn into_event(self, dialect: Dialect) -> Bytes {
-        error_event(dialect, &self.told().words())
+        error_event(dialect, &self.told().of(dialect).words())
     }
 
     fn told(&self) -> Told {
@@ -228,9 +237,13 @@ impl Fault {
 
     fn told_upstream(&self) -> Told {
         match self {
-            Self::Failed { status, message, retry_after, .. } => {
+            Self::Failed { status, message, retry_after, overloaded, .. } => {
                 let text = format!("The provider answered {status}: {message}");
-                let mut told = Told::new(502, UPSTREAM, "upstream_failed", text);
+                let (mut status, mut code) = (502, "upstream_failed");
+                if *overloaded {
+                    (status, code) = (503, OVERLOADED);
+                }
+                let mut told = Told::new(status, UPSTREAM, code, text);
                 told.headers.extend(retry_after.clone().map(|v| (RETRY_AFTER, v)));
                 told
             }

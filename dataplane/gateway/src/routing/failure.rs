@@ -74,6 +74,7 @@ mod tests {
             message: String::new(),
             retry_after: Some(HeaderValue::from_static(text)),
             class: FaultClass::RateLimited,
+            overloaded: false,
         };
         let asked = |text| failure(&failed(text)).and_then(|f| f.retry_after);
         assert_eq!(asked("2"), Some(Duration::from_secs(2)));

@@ -40,7 +40,7 @@ impl Health {
             Admission::Open(left) => return Err(left),
         };
         self.busy.fetch_add(1, Ordering::Relaxed);
-        Ok(Permit { health: self.clone(), probe, told: false })
+        Ok(Permit { health: self.clone(), probe, told: Told::Nothing })
     }
 }
 
@@ -50,27 +50,55 @@ impl Health {
 pub struct Permit {
     health: Arc<Health>,
     probe: bool,
-    told: bool,
+    told: Told,
+}
+
+/// What was said of the target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Told {
+    Nothing,
+    /// It answers; whether to the end is not known.
+    Began,
+    All,
 }
 
 impl Permit {
+    /// The target answers, and the answer goes to the caller. That is enough for a probe, which others wait for; whether
+    /// the target did well is known at the end.
+    pub fn began(&mut self) {
+        if self.told == Told::Nothing {
+            self.told = Told::Began;
+            if self.probe {
+                self.health.breaker.succeeded(true);
+            }
+        }
+    }
+
+    /// True from [`Permit::began`] on.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.told == Told::Began
+    }
+
     /// The target did well.
     pub fn succeeded(&mut self) {
-        if !std::mem::replace(&mut self.told, true) {
-            self.health.breaker.succeeded(self.probe);
+        let told = std::mem::replace(&mut self.told, Told::All);
+        if told != Told::All {
+            self.health.breaker.succeeded(self.probe && told == Told::Nothing);
         }
     }
 
     /// The target failed. True when it is left alone from now on.
     pub fn failed(&mut self, now: u64, settings: &Settings) -> bool {
-        !std::mem::replace(&mut self.told, true) && self.health.breaker.failed(self.probe, now, settings)
+        let told = std::mem::replace(&mut self.told, Told::All);
+        told != Told::All && self.health.breaker.failed(self.probe, now, settings)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.health.busy.fetch_sub(1, Ordering::Relaxed);
-        if !self.told {
+        if self.told == Told::Nothing {
             self.health.breaker.unsettled(self.probe);
         }
     }
@@ -157,6 +185,27 @@ mod tests {
         permit.succeeded();
         assert!(!permit.failed(0, &ONCE));
         assert_eq!(health.open_for(0), None);
+    }
+
+    #[test]
+    fn answers_that_break_off_count_although_they_began() {
+        let twice = Settings { threshold: NonZeroU32::new(2).unwrap(), ..ONCE };
+        let health = Wards::default().health(&provider(), "m");
+        let cut = |now| {
+            let mut permit = health.permit(now, CALL).unwrap();
+            permit.began();
+            permit.failed(now, &twice)
+        };
+        assert!(!cut(0) && cut(0), "a beginning does not make up for the cut before");
+        let mut probe = health.permit(1_000_000_000, CALL).unwrap();
+        probe.began();
+        assert!(health.permit(1_000_000_000, CALL).is_ok(), "others need not wait for its end");
+        probe.failed(1_000_000_000, &twice);
+        assert!(health.permit(1_000_000_000, CALL).is_err(), "it was a probe, and failed");
+        let mut probe = health.permit(2_000_000_000, CALL).unwrap();
+        probe.began();
+        drop(probe);
+        assert!(health.permit(2_000_000_000, CALL).is_ok(), "its caller left; the target is well");
     }
 
     #[test]

@@ -36,11 +36,13 @@ pub(crate) fn target(index: usize) -> ChainTarget {
         legacy_max_tokens: false,
         thinking: None,
         structured_output: false,
+        refuses: Box::default(),
     };
     let provider = Provider {
         name: ObjectName::new("default", format!("p{index}")),
         catalog: "openai".into(),
         protocol: Protocol::OpenAi,
+        habits: Box::default(),
         base_url: "".into(),
         endpoints: Box::default(),
         concurrency: None,

@@ -77,7 +77,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use smartflow_snapshot::{
-        Auth, Grant, Grants, Namespaces, Overrides, Price, Protocol, Targets, Timeouts,
+        Auth, Grant, Grants, Namespaces, Overrides, Price, Protocol, Targets, Timeouts, Unsupported,
     };
     use std::time::Duration;
 
@@ -95,6 +95,7 @@ mod tests {
             legacy_max_tokens: false,
             thinking: None,
             structured_output: false,
+            refuses: Box::default(),
         }
     }
 
@@ -104,6 +105,7 @@ mod tests {
             name: ObjectName::new("default", "vendor"),
             catalog: "openai".into(),
             protocol: Protocol::OpenAi,
+            habits: Box::default(),
             base_url: "".into(),
             endpoints: Box::default(),
             concurrency: None,
@@ -126,6 +128,7 @@ mod tests {
             owner: Some(Box::new(owner)),
             models: Grants(Arc::new([Grant::All])),
             overrides: Overrides::default(),
+            unsupported: Unsupported::default(),
             budget: None,
             limits: None,
             disabled: false,

@@ -4,12 +4,19 @@
 use super::Route;
 use crate::edge::fault::Fault;
 use http::{HeaderMap, HeaderValue};
-use smartflow_snapshot::{ObjectName, Override, Overrides, Timeouts};
+use serde_json::{Map, Value};
+use smartflow_snapshot::{Key, ObjectName, Override, Overrides, Timeouts, Unsupported};
 use std::time::Duration;
 
 const PREFIX: &str = "x-smartflow-";
 /// Longest deadline that a call may wish for; longer ones change nothing.
 const LONGEST: u64 = 3_600_000;
+/// Most tags, and longest of them, in bytes; as much metadata as OpenAI takes.
+const MOST_TAGS: usize = 16;
+const LONGEST_TAG: usize = 64;
+const MOST_METADATA: usize = 16;
+const LONGEST_NAME: usize = 64;
+const LONGEST_VALUE: usize = 512;
 
 /// Wishes of one call.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,6 +29,12 @@ pub struct Wishes {
     pub timeout: Option<Duration>,
     /// Calls to providers after the first.
     pub further: Option<u32>,
+    /// For the usage line: words between commas.
+    pub tags: Option<Box<str>>,
+    /// For the usage line: a JSON object of strings.
+    pub metadata: Option<Box<str>>,
+    /// What to do about fields that the provider's format does not have.
+    pub unsupported: Option<Unsupported>,
 }
 
 impl Wishes {
@@ -29,16 +42,28 @@ impl Wishes {
     ///
     /// # Errors
     /// [`Fault::Bad`] for a header that the key does not allow, or that means nothing.
-    pub fn read(headers: &HeaderMap, allowed: Overrides) -> Result<Option<Box<Self>>, Fault> {
+    pub fn read(headers: &HeaderMap, key: &Key) -> Result<Option<Box<Self>>, Fault> {
         let mut wishes: Option<Box<Self>> = None;
+        let mut seen = Overrides::default();
         for (name, value) in headers {
             let Some(what) = name.as_str().strip_prefix(PREFIX).and_then(kind) else { continue };
-            if !allowed.allows(what) {
+            if seen.allows(what) {
+                let message = format!("The header `{name}` is there twice: send it once.");
+                return Err(bad("invalid_value", name.as_str(), message));
+            }
+            seen.insert(what);
+            let wishes = wishes.get_or_insert_default();
+            // To be told of more than the key demands is everybody's right.
+            let free = what == Override::Unsupported;
+            if free || key.overrides.allows(what) {
+                wishes.take(what, name.as_str(), value)?;
+            }
+            let stricter = free && wishes.unsupported.is_some_and(|u| u >= key.unsupported);
+            if !stricter && !key.overrides.allows(what) {
                 let message =
                     format!("This key does not allow the header `{name}`: see overrides of VirtualKey.");
                 return Err(bad("override_not_allowed", name.as_str(), message));
             }
-            wishes.get_or_insert_default().take(what, name.as_str(), value)?;
         }
         Ok(wishes)
     }
@@ -60,6 +85,25 @@ impl Wishes {
                 let count = text.and_then(|t| t.parse().ok());
                 self.further = Some(count.ok_or_else(|| wrong("a whole number"))?);
             }
+            Override::Tags => {
+                let tags = text.filter(|t| are_tags(t));
+                let wanted = "up to 16 words of at most 64 characters each, between commas";
+                self.tags = Some(tags.ok_or_else(|| wrong(wanted))?.into());
+            }
+            Override::Metadata => {
+                let metadata = text.filter(|t| is_metadata(t));
+                let wanted =
+                    "a JSON object of up to 16 strings, names of at most 64 bytes and values of at most 512";
+                self.metadata = Some(metadata.ok_or_else(|| wrong(wanted))?.into());
+            }
+            Override::Unsupported => {
+                let known = |word: &str| text.is_some_and(|t| t.eq_ignore_ascii_case(word));
+                self.unsupported = Some(match (known("drop"), known("reject")) {
+                    (true, _) => Unsupported::Drop,
+                    (_, true) => Unsupported::Reject,
+                    _ => return Err(wrong("`drop` or `reject`")),
+                });
+            }
         }
         Ok(())
     }
@@ -79,6 +123,24 @@ impl Wishes {
     }
 }
 
+/// The tags of `text`.
+pub fn tags(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|tag| !tag.is_empty())
+}
+
+fn are_tags(text: &str) -> bool {
+    let all = || tags(text);
+    (1..=MOST_TAGS).contains(&all().count()) && all().all(|tag| tag.len() <= LONGEST_TAG)
+}
+
+fn is_metadata(text: &str) -> bool {
+    let fits = |(name, value): (&String, &Value)| {
+        name.len() <= LONGEST_NAME && value.as_str().is_some_and(|v| v.len() <= LONGEST_VALUE)
+    };
+    let read: Result<Map<String, Value>, _> = serde_json::from_str(text);
+    read.is_ok_and(|map| map.len() <= MOST_METADATA && map.iter().all(fits))
+}
+
 fn is_named(provider: &ObjectName, wanted: &str) -> bool {
     match wanted.split_once('/') {
         Some((namespace, name)) => *provider.namespace == *namespace && *provider.name == *name,
@@ -92,6 +154,9 @@ fn kind(rest: &str) -> Option<Override> {
         "provider" => Some(Override::Provider),
         "timeout-ms" => Some(Override::Timeout),
         "max-retries" => Some(Override::Retries),
+        "tags" => Some(Override::Tags),
+        "metadata" => Some(Override::Metadata),
+        "unsupported" => Some(Override::Unsupported),
         _ => None,
     }
 }
@@ -104,12 +169,15 @@ fn bad(code: &'static str, name: &str, message: String) -> Fault {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::telemetry::line::tests::key;
 
-    const ALL: [(Override, &str, &str); 4] = [
+    const ALL: [(Override, &str, &str); 6] = [
         (Override::Model, "x-smartflow-model", "gpt"),
         (Override::Provider, "x-smartflow-provider", "vendor"),
         (Override::Timeout, "x-smartflow-timeout-ms", "250"),
         (Override::Retries, "x-smartflow-max-retries", "0"),
+        (Override::Tags, "x-smartflow-tags", "a, b"),
+        (Override::Metadata, "x-smartflow-metadata", r#"{"run":"7"}"#),
     ];
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -120,7 +188,8 @@ mod tests {
         pairs: &[(&'static str, &str)],
         allowed: &[Override],
     ) -> Result<Option<Box<Wishes>>, &'static str> {
-        let read = Wishes::read(&headers(pairs), allowed.iter().copied().collect());
+        let key = Key { overrides: allowed.iter().copied().collect(), ..key() };
+        let read = Wishes::read(&headers(pairs), &key);
         read.map_err(|fault| match fault {
             Fault::Bad { code, .. } => code,
             _ => "?",
@@ -142,15 +211,55 @@ mod tests {
         let wishes = read(&ALL.map(|a| (a.1, a.2)), &all).unwrap().unwrap();
         let (timeout, further) = (Some(Duration::from_millis(250)), Some(0));
         let (model, provider) = (Some("gpt".into()), Some("vendor".into()));
-        assert_eq!(*wishes, Wishes { model, provider, timeout, further });
+        let (tags, metadata) = (Some("a, b".into()), Some(r#"{"run":"7"}"#.into()));
+        let unsupported = None;
+        assert_eq!(*wishes, Wishes { model, provider, timeout, further, tags, metadata, unsupported });
+        assert_eq!(super::tags("a, b,, c d ").collect::<Vec<_>>(), ["a", "b", "c d"]);
+        let (long, many) = ("x".repeat(65), "x,".repeat(17));
+        let big = format!(r#"{{"a":"{}"}}"#, "x".repeat(513));
         for (name, value) in [
             ("x-smartflow-timeout-ms", "0"),
             ("x-smartflow-timeout-ms", "1s"),
             ("x-smartflow-max-retries", "-1"),
             ("x-smartflow-model", ""),
+            ("x-smartflow-tags", " , "),
+            ("x-smartflow-tags", &*long),
+            ("x-smartflow-tags", &*many),
+            ("x-smartflow-metadata", "a=b"),
+            ("x-smartflow-metadata", r#"{"a":{}}"#),
+            ("x-smartflow-metadata", &*big),
         ] {
             assert_eq!(read(&[(name, value)], &all), Err("invalid_value"), "{name}: {value}");
         }
+        let twice = [("x-smartflow-tags", "a"), ("x-smartflow-tags", "b")];
+        let headers: HeaderMap = twice.iter().fold(HeaderMap::new(), |mut all, (name, value)| {
+            all.append(*name, value.parse().unwrap());
+            all
+        });
+        let key = Key { overrides: all.into_iter().collect(), ..key() };
+        assert!(matches!(Wishes::read(&headers, &key), Err(Fault::Bad { code: "invalid_value", .. })));
+    }
+
+    #[test]
+    fn fields_that_a_provider_does_not_know_may_be_asked_to_be_refused_by_all_and_dropped_by_few() {
+        const HEADER: &str = "x-smartflow-unsupported";
+        let asked = |word: &str, unsupported, allowed: &[Override]| {
+            let key = Key { unsupported, overrides: allowed.iter().copied().collect(), ..key() };
+            match Wishes::read(&headers(&[(HEADER, word)]), &key) {
+                Ok(wishes) => Ok(wishes.unwrap().unsupported.unwrap()),
+                Err(Fault::Bad { code, param, .. }) => {
+                    assert_eq!(param.as_deref(), Some(HEADER));
+                    Err(code)
+                }
+                Err(_) => Err("?"),
+            }
+        };
+        use Unsupported::{Drop, Reject};
+        assert_eq!((asked("Reject", Drop, &[]), asked(" drop ", Drop, &[])), (Ok(Reject), Ok(Drop)));
+        assert_eq!(asked("reject", Reject, &[]), Ok(Reject));
+        assert_eq!(asked("drop", Reject, &[]), Err("override_not_allowed"));
+        assert_eq!(asked("drop", Reject, &[Override::Unsupported]), Ok(Drop));
+        assert_eq!(asked("keep", Drop, &[]), Err("invalid_value"));
     }
 
     #[test]

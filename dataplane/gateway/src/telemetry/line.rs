@@ -3,6 +3,7 @@
 
 use super::leg::Leg;
 use super::usage::Outcome;
+use crate::routing::wishes::tags;
 use smartflow_dialect::Usage;
 use smartflow_snapshot::{Key, Model, ObjectName, Owner, Provider};
 
@@ -28,8 +29,10 @@ pub struct UsageLine<'a> {
     pub legs: &'a [Leg],
     /// `user` of the request, if any.
     pub user: Option<&'a str>,
-    /// `metadata` of the request, JSON as the caller wrote it, if any.
+    /// `metadata` of the call or its request, JSON as the caller wrote it, if any.
     pub metadata: Option<&'a str>,
+    /// Tags of the call, words between commas, if any.
+    pub tags: Option<&'a str>,
     /// Whether the caller asked for a stream.
     pub stream: bool,
     /// Tokens by class. `input` and `output` are whole; the other classes are parts of them, if any.
@@ -97,6 +100,9 @@ impl UsageLine<'_> {
             line.raw(",\"metadata\":");
             // JSON has line breaks between its parts only; here they would break the line.
             line.0.extend(metadata.bytes().map(|b| if b == b'\n' || b == b'\r' { b' ' } else { b }));
+        }
+        if let Some(text) = self.tags {
+            line.list(",\"tags\":", tags(text));
         }
         line.raw(if self.stream { ",\"stream\":true" } else { ",\"stream\":false" });
         line.tokens(&self.usage);
@@ -222,14 +228,14 @@ impl Line<'_> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::{Value, json};
-    use smartflow_snapshot::{FaultClass, Grants, Overrides};
+    use smartflow_snapshot::{FaultClass, Grants, Overrides, Unsupported};
     use std::collections::BTreeMap;
 
-    pub(in crate::telemetry) fn key() -> Key {
+    pub(crate) fn key() -> Key {
         let mut owner = Owner { user: Some("a \"b\"".into()), team: Some("reds".into()), ..Owner::default() };
         owner.groups = ["x\ty".into()].into();
         owner.labels = std::sync::Arc::new(BTreeMap::from([("cost\n".into(), "4\\2".into())]));
@@ -239,6 +245,7 @@ pub(super) mod tests {
             owner: Some(Box::new(owner)),
             models: Grants::default(),
             overrides: Overrides::default(),
+            unsupported: Unsupported::default(),
             budget: None,
             limits: None,
             disabled: false,
@@ -261,6 +268,7 @@ pub(super) mod tests {
             legs: &[],
             user: None,
             metadata: None,
+            tags: None,
             stream: false,
             usage: Usage::default(),
             cost: 37_500,
@@ -304,6 +312,7 @@ pub(super) mod tests {
             legs: &legs,
             user: Some("line\nbreak"),
             metadata: Some("{\n \"a\":\r\n\"b\\n\"}"),
+            tags: Some("nightly, \"q\""),
             stream: true,
             usage,
             would_block: &[&dry, &[]],
@@ -317,7 +326,7 @@ pub(super) mod tests {
         let expected = json!({
             "time": "2026-11-21T14:39:18.000001Z", "request_id": "req_1", "endpoint": "chat", "key": "apps/ada",
             "owner": owner, "requested_model": "a\"\\\u{1}", "chain": "apps/chain", "legs": [leg], "user": "line\nbreak", "metadata": {"a": "b\n"},
-            "stream": true, "usage": {"input": 5, "output": 7, "cached_input": 2}, "cost_usd": "0.0000375",
+            "tags": ["nightly", "\"q\""], "stream": true, "usage": {"input": 5, "output": 7, "cached_input": 2}, "cost_usd": "0.0000375",
             "estimated": false, "status": 200, "outcome": "ok", "attempts": 1, "latency_us": 3,
             "first_byte_us": 2, "overhead_us": 1, "would_block": ["apps/later"], "above_soft_limit": true,
         });

@@ -33,7 +33,8 @@ pub(super) async fn message(
     }
     let reply = Reply::make(&asked, id);
     let out = Out { asked, reply, fault, id, shared };
-    if out.asked.stream { out.streamed(wire).await } else { out.whole(wire).await }
+    let streams = out.asked.stream && out.fault != Some(Fault::Whole);
+    if streams { out.streamed(wire).await } else { out.whole(wire).await }
 }
 
 /// Answers one request for a count.

@@ -6,7 +6,7 @@
 use super::super::reply::stop_reason;
 use super::super::token_usage::Meter;
 use super::reply::{Block, told};
-use crate::chat::{Delta, StopReason};
+use crate::chat::{Citation, Delta, StopReason};
 use crate::json::{Cursor, JsonFault, Kind, nearly};
 use crate::openai::UpstreamError;
 use crate::openai::error::{from_value, upstream_error};
@@ -24,11 +24,21 @@ pub(crate) struct DeltaReader {
     open: Option<(u64, Open)>,
     /// Calls told so far.
     calls: u32,
+    /// Characters of text told so far.
+    said: u64,
 }
+
+/// Most bytes of citations of one block: they are kept until it ends, for only then it is known how long it is.
+const MOST_CITED: usize = 1 << 20;
 
 /// What an open block is.
 enum Open {
-    Text,
+    Text {
+        /// Characters of text before it.
+        from: u64,
+        cited: Vec<Citation<'static>>,
+        held: usize,
+    },
     Thinking,
     /// All of it was told when it began.
     Whole,
@@ -55,13 +65,15 @@ struct Told<'a> {
 struct Piece<'a> {
     kind: Cow<'a, str>,
     text: Option<Cow<'a, str>>,
+    citation: Option<Citation<'a>>,
     reason: Option<StopReason>,
     sequence: Option<Cow<'a, str>>,
 }
 
 /// Members of an event and of a delta that say a part of the answer.
 const TOLD: [&str; 6] = ["message", "content_block", "delta", "index", "usage", "error"];
-const PIECE: [&str; 6] = ["text", "thinking", "signature", "partial_json", "stop_reason", "stop_sequence"];
+const PIECE: [&str; 7] =
+    ["text", "thinking", "signature", "partial_json", "citation", "stop_reason", "stop_sequence"];
 
 type Sink<'s> = dyn FnMut(Delta<'_>) -> Result<(), StreamFault> + 's;
 
@@ -141,10 +153,15 @@ impl DeltaReader {
         let some = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned).filter(|text| !text.is_empty());
         let open = match block.kind.as_ref() {
             "text" => {
+                let from = self.said;
                 if let Some(text) = some(block.text) {
+                    self.said += text.chars().count() as u64;
                     sink(Delta::Text(text.into()))?;
                 }
-                Open::Text
+                let cited =
+                    block.citations.as_ref().map(|raw| Citation::all(raw.as_str())).unwrap_or_default();
+                let held = cited.iter().map(Citation::len).sum();
+                Open::Text { from, cited: cited.into_iter().map(Citation::into_owned).collect(), held }
             }
             "thinking" => {
                 if let Some(text) = some(block.text) {
@@ -182,7 +199,11 @@ impl DeltaReader {
         let piece = told.delta.ok_or(StreamFault::Shape { why: "content_block_delta without a delta" })?;
         let text = |text: Option<_>| text.ok_or(StreamFault::Shape { why: "a delta without its content" });
         match (piece.kind.as_ref(), open) {
-            ("text_delta", Open::Text) => sink(Delta::Text(text(piece.text)?)),
+            ("text_delta", Open::Text { .. }) => {
+                let text = text(piece.text)?;
+                self.said += text.chars().count() as u64;
+                sink(Delta::Text(text))
+            }
             ("thinking_delta", Open::Thinking) => sink(Delta::Thinking(text(piece.text)?)),
             ("signature_delta", Open::Thinking) => sink(Delta::Signature(text(piece.text)?)),
             ("input_json_delta", Open::Tool { index, input }) => {
@@ -193,8 +214,17 @@ impl DeltaReader {
                 *input = None;
                 sink(Delta::ToolArguments { index: *index, fragment })
             }
-            // Where the text has it from is said in whole answers only.
-            ("citations_delta", Open::Text) => Ok(()),
+            ("citations_delta", Open::Text { cited, held, .. }) => {
+                if let Some(citation) = piece.citation {
+                    // One that says nothing takes room too.
+                    *held += citation.len() + size_of::<Citation<'_>>();
+                    if *held > MOST_CITED {
+                        return Err(StreamFault::HeldTooMuch { limit: MOST_CITED });
+                    }
+                    cited.push(citation.into_owned());
+                }
+                Ok(())
+            }
             _ => Err(StreamFault::Shape { why: "a delta that does not fit its block" }),
         }
     }
@@ -206,6 +236,10 @@ impl DeltaReader {
                 Open::Tool { index, input: Some(input) } => {
                     sink(Delta::ToolArguments { index, fragment: Cow::Borrowed(&input) })
                 }
+                Open::Text { from, cited, .. } => cited.into_iter().try_for_each(|citation| {
+                    let range = Some((from, self.said));
+                    sink(Delta::Citation(Citation { range, ..citation }))
+                }),
                 _ => Ok(()),
             },
             _ => Err(StreamFault::Shape { why: "a block ends that is not open" }),
@@ -264,6 +298,7 @@ impl<'a> Piece<'a> {
                 ("text" | "thinking" | "signature" | "partial_json", Kind::String) => {
                     piece.text = Some(cursor.text()?);
                 }
+                ("citation", Kind::Object) => piece.citation = Citation::read(cursor)?,
                 ("stop_reason", Kind::String) => piece.reason = Some(reason(cursor)?),
                 ("stop_sequence", Kind::String) => piece.sequence = Some(cursor.text()?),
                 _ => cursor.skip_unknown(name, &PIECE)?,

@@ -1,8 +1,8 @@
 //! Whole answers.
 
 use super::super::token_usage::push_usage;
-use crate::chat::{Part, Reply, Stop, StopReason, ThinkingPart, ToolUse};
-use crate::json::{Cursor, JsonFault, Kind, List, Object, push_string};
+use crate::chat::{Citation, Part, Reply, Stop, StopReason, TextPart, ThinkingPart, ToolUse};
+use crate::json::{Cursor, JsonFault, Kind, List, Object, push_array, push_string};
 use crate::translate::Memory;
 
 /// Writes a message. Of several choices the first: no more can be asked for.
@@ -59,8 +59,10 @@ fn word(reason: StopReason) -> &'static str {
 
 fn push_part(list: &mut List<'_>, part: &Part<'_>) {
     match part {
-        Part::Text(part) => push_text(list.item(), &part.text),
-        Part::Refusal(text) => push_text(list.item(), text),
+        Part::Text(part) => push_text(list.item(), part),
+        Part::Refusal(text) => {
+            push_text(list.item(), &TextPart { text: text.as_ref().into(), cache: None, citations: None })
+        }
         Part::Thinking(part) => push_thinking(list.item(), part),
         Part::RedactedThinking { data } => {
             let mut object = Object::open(list.item());
@@ -74,10 +76,14 @@ fn push_part(list: &mut List<'_>, part: &Part<'_>) {
     }
 }
 
-fn push_text(out: &mut Vec<u8>, text: &str) {
+fn push_text(out: &mut Vec<u8>, part: &TextPart<'_>) {
     let mut object = Object::open(out);
     object.string("type", "text");
-    object.string("text", text);
+    object.string("text", &part.text);
+    let cited = part.citations.as_ref().map(|raw| Citation::all(raw.as_str())).unwrap_or_default();
+    if !cited.is_empty() {
+        push_array(object.name("citations"), cited, |out, citation| citation.push_result(out));
+    }
     object.close();
 }
 

@@ -102,7 +102,7 @@ impl Writer<'_> {
     /// `temperature`, `top_p` and `top_k`. A model that thinks draws its tokens as it likes (case 68).
     fn drawing(&mut self, object: &mut Object<'_>, chat: &Chat<'_>) -> Result<(), BadRequest> {
         let sampling = &chat.sampling;
-        let free = self.own || !self.thinks;
+        let free = self.own || !(self.thinks || self.facts.fixed_sampling);
         if let Some(temperature) = &sampling.temperature {
             let above = number(temperature).is_some_and(|number| number > 1.0);
             if !free {
@@ -121,6 +121,8 @@ impl Writer<'_> {
         for (name, value, fits) in [("top_p", &sampling.top_p, !both), ("top_k", &sampling.top_k, true)] {
             match value {
                 Some(value) if self.own || (free && fits) => object.raw(name, value.as_str()),
+                // All tokens are what it draws from.
+                Some(value) if name == "top_p" && number(value) == Some(1.0) => {}
                 Some(_) => self.losses.lose_field(name)?,
                 None => {}
             }

@@ -6,7 +6,7 @@ use super::super::stream::MESSAGE_STOP;
 use super::super::token_usage::push_usage;
 use super::reply::push_stop;
 use crate::Usage;
-use crate::chat::{Delta, Stop};
+use crate::chat::{Citation, Delta, Stop};
 use crate::json::{Object, push_number, push_string};
 use crate::translate::{Memory, StreamFault};
 use std::collections::VecDeque;
@@ -42,6 +42,7 @@ enum Open {
 #[derive(Clone, Copy)]
 enum Piece<'p> {
     Text(&'p str),
+    Citation(&'p Citation<'p>),
     Thinking(&'p str),
     Signature(&'p str),
     Redacted(&'p str),
@@ -51,6 +52,7 @@ enum Piece<'p> {
 /// What comes after the open call.
 enum Waiting {
     Text(String),
+    Citation(Citation<'static>),
     Thinking(String),
     Signature(String),
     Redacted(String),
@@ -63,6 +65,7 @@ impl Piece<'_> {
             Self::Text(text) | Self::Thinking(text) | Self::Signature(text) | Self::Redacted(text) => {
                 text.len()
             }
+            Self::Citation(citation) => citation.len(),
             Self::Tool { id, name, .. } => id.len() + name.len(),
         }
     }
@@ -70,6 +73,7 @@ impl Piece<'_> {
     fn kept(self) -> Waiting {
         match self {
             Self::Text(text) => Waiting::Text(text.to_owned()),
+            Self::Citation(citation) => Waiting::Citation(citation.clone().into_owned()),
             Self::Thinking(text) => Waiting::Thinking(text.to_owned()),
             Self::Signature(text) => Waiting::Signature(text.to_owned()),
             Self::Redacted(text) => Waiting::Redacted(text.to_owned()),
@@ -155,6 +159,7 @@ impl DeltaWriter {
                 out.extend_from_slice(b"\n\n");
             }
             Delta::Text(text) => return self.say(Piece::Text(text), out),
+            Delta::Citation(citation) => return self.say(Piece::Citation(citation), out),
             Delta::Refusal(text) => {
                 self.refused = true;
                 return self.say(Piece::Text(text), out);
@@ -226,6 +231,12 @@ impl DeltaWriter {
                 }
                 self.piece(out, "text_delta", "text", text);
             }
+            // It stands at a text; behind anything else there is no place for it.
+            Piece::Citation(citation) => {
+                if matches!(self.open, Some(Open::Text)) {
+                    self.delta_event(out, "citations_delta", "citation", |out| citation.push_result(out));
+                }
+            }
             Piece::Thinking(text) => {
                 self.think(out);
                 self.piece(out, "thinking_delta", "thinking", text);
@@ -278,6 +289,16 @@ impl DeltaWriter {
     }
 
     fn piece(&self, out: &mut Vec<u8>, kind: &str, name: &'static str, text: &str) {
+        self.delta_event(out, kind, name, |out| push_string(out, text));
+    }
+
+    fn delta_event(
+        &self,
+        out: &mut Vec<u8>,
+        kind: &str,
+        name: &'static str,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         out.extend_from_slice(
             b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":",
         );
@@ -287,7 +308,7 @@ impl DeltaWriter {
         out.extend_from_slice(b"\",\"");
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\":");
-        push_string(out, text);
+        write(out);
         out.extend_from_slice(b"}}\n\n");
     }
 
@@ -328,6 +349,7 @@ impl DeltaWriter {
         {
             match &waiting {
                 Waiting::Text(text) => self.write(Piece::Text(text), out),
+                Waiting::Citation(citation) => self.write(Piece::Citation(citation), out),
                 Waiting::Thinking(text) => self.write(Piece::Thinking(text), out),
                 Waiting::Signature(text) => self.write(Piece::Signature(text), out),
                 Waiting::Redacted(data) => self.write(Piece::Redacted(data), out),

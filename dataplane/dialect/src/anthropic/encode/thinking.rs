@@ -71,6 +71,12 @@ impl Writer<'_> {
         mode: Option<ThinkingMode>,
     ) -> Result<(), BadRequest> {
         let (mode, effort) = match (mode, chat.effort) {
+            // As little as it can.
+            (Some(ThinkingMode::Off), _) | (_, Some(Effort::None)) if self.facts.always_thinks => {
+                self.losses.lose(if mode.is_some() { Aspect::Thinking } else { Aspect::Effort })?;
+                self.thinks = true;
+                (None, Some(Effort::Low))
+            }
             (Some(ThinkingMode::Off), _) | (_, Some(Effort::None)) => (Some(ThinkingMode::Off), None),
             (Some(ThinkingMode::Budget(tokens)), effort) => {
                 (Some(ThinkingMode::Adaptive), effort.or(Some(Effort::of_budget(tokens))))
@@ -79,7 +85,9 @@ impl Writer<'_> {
             (None, Some(effort)) => (Some(ThinkingMode::Adaptive), Some(effort)),
             (None, None) => (None, None),
         };
-        self.push(object, chat, mode);
+        if mode.is_some() {
+            self.push(object, chat, mode);
+        }
         // Anthropic's least is `low`.
         let effort = effort.map(|effort| effort.max(Effort::Low).as_str());
         self.output_config(object, chat, effort)

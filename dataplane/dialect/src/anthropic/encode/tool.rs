@@ -109,8 +109,8 @@ impl Writer<'_> {
             other => other,
         };
         let forced = matches!(choice, Some(Choice::Any | Choice::Tool(_)));
-        // Anthropic refuses to force a model that thinks (case 18).
-        if forced && self.thinks && !self.own {
+        // Anthropic refuses to force a model that thinks, and some models at all (case 18).
+        if forced && (self.thinks || self.facts.free_tools) && !self.own {
             self.losses.lose(if answers { Aspect::Format } else { Aspect::ToolChoice })?;
             return Ok(Some(Choice::Auto));
         }

@@ -82,8 +82,9 @@ fn said(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
     while cursor.element(&mut first)? {
         cursor.peek()?;
         let start = cursor.at();
-        let unsigned = one(scan, cursor)?;
+        let Foreign { unsigned, cited } = one(scan, cursor)?;
         cuts.item(Span { start, end: cursor.at() }, unsigned, &mut scan.unsigned);
+        scan.uncited.extend(cited.filter(|_| !unsigned));
     }
     Ok(cuts.all())
 }
@@ -98,13 +99,22 @@ fn blocks(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<(), BadRequest> {
     Ok(())
 }
 
-fn one(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
+/// What in a block of the history Anthropic would refuse, because another vendor's model said it.
+#[derive(Default)]
+struct Foreign {
+    /// It is thinking that nobody signed.
+    unsigned: bool,
+    /// The value of its `citations`, of which one has no mark of Anthropic's.
+    cited: Option<Span>,
+}
+
+fn one(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<Foreign, BadRequest> {
     scan.counts.parts += 1;
     match cursor.peek()? {
         Kind::Object => block(scan, cursor),
         Kind::String => {
             scan.bytes.text += cursor.string()?.len as u64;
-            Ok(false)
+            Ok(Foreign::default())
         }
         kind => {
             let path = format!("messages[{}].content", scan.counts.messages);
@@ -122,12 +132,11 @@ struct Media {
     text: u64,
 }
 
-/// True when it is thinking that nobody signed.
-fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
+fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<Foreign, BadRequest> {
     cursor.enter()?;
     let mut media = Media::default();
     let (mut image, mut other, mut cited) = (false, false, false);
-    let (mut thinking, mut signed) = (false, false);
+    let (mut thinking, mut signed, mut uncited) = (false, false, None);
     let mut first = true;
     while let Some(key) = cursor.key(&mut first)? {
         let kind = cursor.peek()?;
@@ -159,6 +168,11 @@ fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
                 cited = true;
                 cursor.skip()?;
             }
+            ("citations", Kind::Array) => {
+                let span = cursor.skip()?;
+                scan.bytes.text += span.len() as u64;
+                uncited = uncited.or(is_unmarked(span.of(cursor.bytes())).then_some(span));
+            }
             ("text", kind) if kind != Kind::String && kind != Kind::Null => {
                 let path = format!("messages[{}].content.text", scan.counts.messages);
                 return Err(wrong(path, "a string", kind));
@@ -176,7 +190,15 @@ fn block(scan: &mut Scan, cursor: &mut Cursor<'_>) -> Result<bool, BadRequest> {
             scan.features.insert(Feature::FileInput);
         }
     }
-    Ok(thinking && !signed)
+    Ok(Foreign { unsigned: thinking && !signed, cited: uncited })
+}
+
+/// True for citations that this gateway wrote in Anthropic's words: they have an empty mark.
+fn is_unmarked(citations: &[u8]) -> bool {
+    const EMPTY: &[u8] = b"\"encrypted_index\":\"\"";
+    let spaced = citations.iter().copied().filter(|b| !b.is_ascii_whitespace());
+    let tight: Vec<u8> = spaced.collect();
+    tight.windows(EMPTY.len()).any(|window| window == EMPTY)
 }
 
 /// `source` of an image or document: text and nested blocks are counted as such, anything else is opaque.

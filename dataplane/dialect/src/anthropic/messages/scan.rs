@@ -25,6 +25,7 @@ pub(super) struct Scan {
     user: Option<Text>,
     metadata: Option<Span>,
     pub(super) unsigned: Vec<Span>,
+    pub(super) uncited: Vec<Span>,
 }
 
 /// `answers`: the request wants an answer, so it must be capped.
@@ -220,6 +221,7 @@ impl Scan {
             user: self.user,
             metadata: self.metadata,
             unsigned: self.unsigned,
+            uncited: self.uncited,
         })
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn splice(scan: &MessagesScan, body: &Bytes, edits: &Edits<'_>) -> By
     }
     if edits.drop_unsigned {
         scan.unsigned.iter().for_each(|span| patch.replace(*span, |_| {}));
+        scan.uncited.iter().for_each(|span| patch.replace(*span, |out| out.extend_from_slice(b"null")));
     }
     patch.apply(body)
 }

@@ -6,7 +6,7 @@ use super::call::{Call, WRAPPER, made_id, or_empty, unwrapped};
 use super::reply::{settled, stop_reason};
 use super::thinking::Thought;
 use crate::Usage;
-use crate::chat::{Delta, Part, StopReason};
+use crate::chat::{Citation, Delta, Part, StopReason};
 use crate::json::{Cursor, JsonFault, Kind, nearly};
 use crate::openai::UpstreamError;
 use crate::sse::Event;
@@ -20,8 +20,9 @@ const MOST_HELD: usize = 1 << 20;
 /// Members of which none may be lost: chunk, choice, delta.
 const CHUNK: [&str; 3] = ["choices", "usage", "error"];
 const CHOICE: [&str; 3] = ["index", "delta", "finish_reason"];
-const DELTA: [&str; 7] = [
+const DELTA: [&str; 8] = [
     "content",
+    "annotations",
     "refusal",
     "tool_calls",
     "function_call",
@@ -62,6 +63,7 @@ struct Chunk<'a> {
     created: Option<u64>,
     choice: bool,
     text: Option<Cow<'a, str>>,
+    citations: Vec<Citation<'a>>,
     refusal: Option<Cow<'a, str>>,
     thought: Thought<'a>,
     calls: Vec<Call<'a>>,
@@ -111,6 +113,9 @@ impl DeltaReader {
             self.thought(chunk.thought, sink)?;
             if let Some(text) = chunk.text.filter(|text| !text.is_empty()) {
                 sink(Delta::Text(text))?;
+            }
+            for citation in chunk.citations {
+                sink(Delta::Citation(citation))?;
             }
             if let Some(text) = chunk.refusal.filter(|text| !text.is_empty()) {
                 sink(Delta::Refusal(text))?;
@@ -314,6 +319,7 @@ impl<'a> Chunk<'a> {
             match (name, kind) {
                 ("content", Kind::String) => self.text = Some(cursor.text()?),
                 ("refusal", Kind::String) => self.refusal = Some(cursor.text()?),
+                ("annotations", Kind::Array) => Citation::list(cursor, |c| self.citations.push(c))?,
                 _ if Call::member(&mut self.calls, cursor, name, kind)? => {}
                 _ if self.thought.member(cursor, name, kind)? => {}
                 _ => cursor.skip_unknown(name, &DELTA)?,

@@ -2,8 +2,8 @@
 
 use super::super::token_usage::push_usage;
 use super::message::{push_call_members, push_thoughts};
-use crate::chat::{Choice, Part, Reply, Stop};
-use crate::json::{List, Object};
+use crate::chat::{Choice, Citation, Part, Reply, Stop};
+use crate::json::{List, Object, push_array};
 use crate::translate::Memory;
 
 /// Writes a `chat.completion`.
@@ -56,13 +56,18 @@ pub(super) fn push_stop(object: &mut Object<'_>, stop: &Stop<'_>) {
 
 fn push_message(message: &mut Object<'_>, parts: &[Part<'_>]) {
     message.string("role", "assistant");
-    let mut text = String::new();
-    let (mut refusal, mut citations) = (None, None);
+    let (mut text, mut at) = (String::new(), 0);
+    let (mut refusal, mut citations) = (None, Vec::new());
     for part in parts {
         match part {
             Part::Text(part) => {
                 text.push_str(&part.text);
-                citations = citations.or(part.citations.as_ref());
+                let from = at;
+                at += part.text.chars().count() as u64;
+                let cited = part.citations.as_ref().map(|raw| Citation::all(raw.as_str()));
+                for citation in cited.into_iter().flatten() {
+                    citations.push(Citation { range: citation.range.or(Some((from, at))), ..citation });
+                }
             }
             Part::Refusal(part) => refusal = Some(part),
             _ => {}
@@ -95,7 +100,7 @@ fn push_message(message: &mut Object<'_>, parts: &[Part<'_>]) {
         }
         list.close();
     }
-    if let Some(citations) = citations {
-        message.raw("annotations", citations.as_str());
+    if !citations.is_empty() {
+        push_array(message.name("annotations"), citations, |out, citation| citation.push_annotation(out));
     }
 }

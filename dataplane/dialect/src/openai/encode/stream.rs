@@ -5,7 +5,7 @@ use super::super::token_usage::push_usage;
 use super::reply::push_stop;
 use crate::Usage;
 use crate::chat::{Delta, Stop};
-use crate::json::{List, Object, push_number, push_string};
+use crate::json::{List, Object, push_array, push_number, push_string};
 use crate::translate::{Memory, StreamFault};
 
 /// Most bytes of one block of thinking: it is kept until its signature comes.
@@ -52,6 +52,11 @@ impl DeltaWriter {
                 });
             }
             Delta::Text(text) => self.chunk(out, |delta| delta.string("content", text)),
+            Delta::Citation(citation) => self.chunk(out, |delta| {
+                push_array(delta.name("annotations"), [citation], |out, citation| {
+                    citation.push_annotation(out)
+                });
+            }),
             Delta::Refusal(text) => self.chunk(out, |delta| delta.string("refusal", text)),
             Delta::Thinking(text) => {
                 if self.thought.len() + text.len() > LONGEST_THOUGHT {

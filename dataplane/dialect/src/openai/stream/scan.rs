@@ -1,10 +1,8 @@
-//! A stream on its way from the vendor to the caller: bytes pass unchanged, facts are picked out.
+//! A stream of chunks on its way from the vendor to the caller.
 
-use super::super::{UpstreamError, upstream_error};
-use super::chunk::{Chunk, Glance, StreamHead, read};
-use crate::sse::{Frames, Judge, Verdict, event};
-use crate::{FinishReason, Usage};
-use bytes::Bytes;
+use super::super::UpstreamError;
+use super::chunk::{Chunk, Glance, read};
+use crate::sse::{Facts, Fault, Scan, Seen};
 
 /// How to treat a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,104 +41,40 @@ pub enum StreamFault {
 /// How a stream stood when its bytes ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StreamEnd {
-    /// `[DONE]` was seen.
+    /// The vendor closed it (`[DONE]`, `message_stop`).
     Done,
-    /// Every choice ended with a reason, but `[DONE]` is missing.
+    /// Every answer ended with a reason, but the close is missing.
     Finished,
     /// It broke off: not a success.
     Cut,
 }
 
-/// Scans a stream that comes in chunks of any size. Whole events are handed out; what is left of a chunk is kept until
-/// the event is complete.
-pub struct StreamScan {
-    frames: Frames,
-    facts: Facts,
-}
+/// Scans a stream of chunks; it is closed by `[DONE]`.
+pub type StreamScan = Scan<ChunkFacts>;
 
-/// What the events said.
-struct Facts {
+/// What the chunks said.
+pub struct ChunkFacts {
+    seen: Seen,
     settings: StreamSettings,
     glance: Glance,
-    head: Option<StreamHead>,
-    usage: Option<Usage>,
-    finish: Option<FinishReason>,
-    content_bytes: u64,
-    events: u64,
     /// One bit a choice.
     opened: u128,
     finished: u128,
-    done: bool,
-    failed: bool,
-}
-
-impl std::fmt::Debug for StreamScan {
-    /// Without the held bytes: they are what the model said.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StreamScan")
-            .field("events", &self.facts.events)
-            .field("content_bytes", &self.facts.content_bytes)
-            .field("usage", &self.facts.usage)
-            .field("done", &self.facts.done)
-            .finish_non_exhaustive()
-    }
 }
 
 impl StreamScan {
     /// At the start of a stream.
     #[must_use]
     pub fn new(settings: StreamSettings) -> Self {
-        let facts = Facts {
-            settings,
-            glance: Glance::new(),
-            head: None,
-            usage: None,
-            finish: None,
-            content_bytes: 0,
-            events: 0,
-            opened: 0,
-            finished: 0,
-            done: false,
-            failed: false,
-        };
-        Self { frames: Frames::new(settings.max_event), facts }
-    }
-
-    /// Takes the next bytes of the stream and appends to `out` what is to be sent to the caller: whole events,
-    /// unchanged, as slices of `chunk` where no event began in an earlier one. Bytes after `[DONE]` or after a fault
-    /// are dropped.
-    ///
-    /// # Errors
-    /// An event is too long or not JSON, or the vendor reports an error; `out` holds what came before it.
-    pub fn feed(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
-        self.frames.feed(chunk, &mut self.facts, out)
-    }
-
-    /// Says that no bytes will come. An event that lacks only its blank line is completed and handed out; one that is
-    /// broken is not.
-    ///
-    /// # Errors
-    /// That event is an error of the vendor.
-    pub fn end(&mut self, out: &mut Vec<Bytes>) -> Result<StreamEnd, StreamFault> {
-        match self.frames.end(&mut self.facts) {
-            // It was cut off.
-            Err(StreamFault::NotJson) => return Ok(StreamEnd::Cut),
-            last => out.extend(last?),
-        }
-        Ok(if self.facts.done {
-            StreamEnd::Done
-        } else if self.all_finished() {
-            StreamEnd::Finished
-        } else {
-            StreamEnd::Cut
-        })
+        let (seen, opened, finished) = Default::default();
+        let facts = ChunkFacts { seen, settings, glance: Glance::new(), opened, finished };
+        Self::of(facts, settings.max_event)
     }
 
     /// True when every choice asked for has ended with a reason.
     #[must_use]
     pub fn all_finished(&self) -> bool {
-        self.facts.finished.count_ones() >= self.facts.settings.choices
-            && self.facts.opened == self.facts.finished
+        self.facts.finished()
     }
 
     /// Choices that have not ended, of those asked for, in order: for ending them ourselves.
@@ -148,114 +82,57 @@ impl StreamScan {
         let (finished, choices) = (self.facts.finished, self.facts.settings.choices);
         (0..choices.min(128)).filter(move |index| finished & (1 << index) == 0)
     }
-
-    /// True once `[DONE]` was seen.
-    #[must_use]
-    pub fn done(&self) -> bool {
-        self.facts.done
-    }
-
-    /// The newest usage that was reported.
-    #[must_use]
-    pub fn usage(&self) -> Option<&Usage> {
-        self.facts.usage.as_ref()
-    }
-
-    /// How the first choice ended.
-    #[must_use]
-    pub fn finish(&self) -> Option<FinishReason> {
-        self.facts.finish
-    }
-
-    /// Bytes of text, tool arguments, refusals and reasoning so far, all choices together: no fewer than their tokens.
-    #[must_use]
-    pub fn content_bytes(&self) -> u64 {
-        self.facts.content_bytes
-    }
-
-    /// Events with data so far.
-    #[must_use]
-    pub fn events(&self) -> u64 {
-        self.facts.events
-    }
-
-    /// What the chunks have alike; `None` before the first one.
-    #[must_use]
-    pub fn head(&self) -> Option<&StreamHead> {
-        self.facts.head.as_ref()
-    }
 }
 
-impl Judge for Facts {
-    type Fault = StreamFault;
-
-    fn closed(&self) -> bool {
-        self.done || self.failed
+impl Facts for ChunkFacts {
+    fn seen(&self) -> &Seen {
+        &self.seen
     }
 
-    fn too_long(&mut self, limit: usize) -> StreamFault {
-        self.failed = true;
-        StreamFault::EventTooLarge { limit }
+    fn seen_mut(&mut self) -> &mut Seen {
+        &mut self.seen
     }
 
-    /// What to do with a whole event; keeps what it says.
+    fn finished(&self) -> bool {
+        self.finished.count_ones() >= self.settings.choices && self.opened == self.finished
+    }
+
     #[inline]
-    fn judge(&mut self, bytes: &[u8]) -> Result<Verdict, StreamFault> {
-        let event = event(bytes);
-        let Some(data) = event.data else { return Ok(Verdict::Forward) };
-        self.events += 1;
-        match data.trim_ascii() {
-            b"[DONE]" => {
-                self.done = true;
-                return Ok(Verdict::Forward);
-            }
-            b"" => return Ok(Verdict::Forward),
-            _ => {}
-        }
-        if event.name == b"error" {
-            self.failed = true;
-            return Err(StreamFault::Upstream(upstream_error(&data)));
+    fn read(&mut self, data: &[u8]) -> Result<bool, Fault> {
+        if data.trim_ascii() == b"[DONE]" {
+            self.seen.done = true;
+            return Ok(false);
         }
         if self.settings.choices == 1
-            && self.head.is_some()
-            && let Some(content) = self.glance.content_bytes(&data)
+            && self.seen.head.is_some()
+            && let Some(content) = self.glance.content_bytes(data)
         {
-            self.content_bytes += content;
-            return Ok(Verdict::Forward);
+            self.seen.content_bytes += content;
+            return Ok(false);
         }
-        match read(&data) {
-            Ok(chunk) => self.take(chunk),
-            Err(_) => {
-                // It may be something that the model produced.
-                self.content_bytes += data.len() as u64;
-                self.failed = true;
-                Err(StreamFault::NotJson)
-            }
-        }
+        self.take(read(data).map_err(|_| Fault::NotJson)?)
     }
 }
 
-impl Facts {
-    fn take(&mut self, chunk: Chunk) -> Result<Verdict, StreamFault> {
-        self.usage = chunk.usage.or(self.usage);
+impl ChunkFacts {
+    fn take(&mut self, chunk: Chunk) -> Result<bool, Fault> {
+        self.seen.usage = chunk.usage.or(self.seen.usage);
         if let Some(error) = chunk.error {
-            self.failed = true;
-            return Err(StreamFault::Upstream(error));
+            return Err(Fault::Upstream(error));
         }
         for choice in &chunk.choices {
             let bit = 1_u128.checked_shl(choice.index).unwrap_or(0);
             self.opened |= bit;
-            self.content_bytes += choice.content_bytes;
+            self.seen.content_bytes += choice.content_bytes;
             if let Some(reason) = choice.finish {
                 self.finished |= bit;
-                self.finish.get_or_insert(reason);
+                self.seen.finish.get_or_insert(reason);
             }
         }
         let only_usage = chunk.choices.is_empty() && chunk.usage.is_some();
-        if self.head.is_none() && !chunk.choices.is_empty() {
-            self.head = Some(chunk.head);
+        if self.seen.head.is_none() && !chunk.choices.is_empty() {
+            self.seen.head = Some(chunk.head);
         }
-        let withhold = only_usage && self.settings.withhold_usage;
-        Ok(if withhold { Verdict::Withhold } else { Verdict::Forward })
+        Ok(only_usage && self.settings.withhold_usage)
     }
 }

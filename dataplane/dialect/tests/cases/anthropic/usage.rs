@@ -1,6 +1,7 @@
 //! Usage, stop reasons, errors.
 
 use super::{called, case, completion, extended, hi, says, text, tool};
+use crate::harness::{NOW, openai_events};
 use serde_json::{Value, json};
 use smartflow_dialect::openai::ErrorClass;
 use smartflow_dialect::openai::upstream_error;
@@ -168,4 +169,38 @@ fn answers_that_are_none_are_told_apart() {
     assert_eq!(error.message, "busy");
     let extra = extended(completion(says("a"), "stop"), json!({"error": null}));
     assert!(reply(Dialect::OpenAi, Dialect::Anthropic, extra.to_string().as_bytes(), &memory).is_ok());
+}
+
+fn annotations() -> Value {
+    json!([{"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 5, "title": "A", "url": "https://a.example"}}])
+}
+
+fn citation() -> Value {
+    json!({"type": "web_search_result_location", "url": "https://a.example", "title": "A", "encrypted_index": "", "cited_text": ""})
+}
+
+#[test]
+fn case_103_annotations_are_citations() {
+    let mut said = says("Hello");
+    said["annotations"] = annotations();
+    let (reply, _) = case().reply_to(hi(json!({})), completion(said, "stop"));
+    assert_eq!(reply["content"], json!([{"type": "text", "text": "Hello", "citations": [citation()]}]));
+}
+
+#[test]
+fn case_103_annotations_are_streamed() {
+    let chunk = |delta: Value, reason: Value| json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": NOW, "model": "gpt", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
+    let chunks = [
+        chunk(json!({"role": "assistant", "content": "Hello"}), Value::Null),
+        chunk(json!({"annotations": annotations()}), json!("stop")),
+    ];
+    let got = case().stream(hi(json!({"stream": true})), &openai_events(&chunks));
+    let told: Vec<Value> =
+        got.data().iter().filter(|e| e["delta"]["type"] == "citations_delta").cloned().collect();
+    assert_eq!(
+        told,
+        [
+            json!({"type": "content_block_delta", "index": 0, "delta": {"type": "citations_delta", "citation": citation()}})
+        ]
+    );
 }

@@ -135,3 +135,25 @@ fn case_068_sampling_that_thinking_forbids_is_dropped() {
     assert_eq!(got.get("temperature"), None);
     assert_eq!(dropped, ["temperature"]);
 }
+
+#[test]
+fn case_068_sampling_that_a_model_always_refuses_is_dropped() {
+    let fixed = with(|facts| facts.fixed_sampling = true);
+    let (got, dropped) = fixed.request_dropping(hi(json!({"temperature": 0.2, "top_p": 0.5, "top_k": 3})));
+    assert_eq!(
+        (got, dropped.as_slice()),
+        (sent_hi(json!({})), &["temperature", "top_p", "top_k"].map(String::from)[..])
+    );
+    let (got, dropped) = fixed.request_dropping(hi(json!({"temperature": 1, "top_p": 1.0})));
+    assert_eq!((got, dropped.len()), (sent_hi(json!({})), 0), "that is how it draws");
+}
+
+#[test]
+fn case_062_a_model_that_always_thinks_thinks_as_little_as_it_can() {
+    let always = with(|facts| facts.always_thinks = true);
+    let low = sent_hi(json!({"output_config": {"effort": "low"}}));
+    let (got, dropped) = always.request_dropping(hi(json!({"reasoning_effort": "none"})));
+    assert_eq!((got, dropped), (low.clone(), vec!["reasoning_effort".to_owned()]));
+    let (got, dropped) = always.request_dropping(hi(json!({"thinking": {"type": "disabled"}})));
+    assert_eq!((got, dropped), (low, vec!["thinking".to_owned()]));
+}

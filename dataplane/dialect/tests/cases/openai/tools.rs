@@ -278,3 +278,18 @@ fn case_102_cache_marks_of_tools_are_kept() {
     let got = with(|facts| facts.structured_output = false).request(hi(json!({"tools": [marked]})));
     assert_eq!(got["tools"][0]["cache_control"], json!({"type": "ephemeral"}));
 }
+
+#[test]
+fn case_018_some_models_are_never_forced() {
+    let free = with(|facts| facts.free_tools = true);
+    for choice in [json!("required"), json!({"type": "function", "function": {"name": "f"}})] {
+        let body = hi(json!({"tools": [function("f")], "tool_choice": choice}));
+        let (got, dropped) = free.request_dropping(body);
+        assert_eq!(
+            (&got["tool_choice"], dropped),
+            (&json!({"type": "auto"}), vec!["tool_choice".to_owned()])
+        );
+    }
+    let got = free.request(hi(json!({"tools": [function("f")], "tool_choice": "none"})));
+    assert_eq!(got["tool_choice"], json!({"type": "none"}));
+}

@@ -233,3 +233,51 @@ fn case_113_the_answer_names_the_model_that_answered() {
     );
     assert_eq!((facts.finish, facts.content_bytes), (Some(FinishReason::Stop), 2));
 }
+
+fn cited() -> Value {
+    let found = |url: &str, title: Value| json!({"type": "web_search_result_location", "url": url, "title": title, "encrypted_index": "x", "cited_text": "so"});
+    json!([
+        {"type": "text", "text": "Hé, "},
+        {"type": "text", "text": "one 😀", "citations": [found("https://a.example", json!("A")), found("https://b.example", Value::Null)]},
+        {"type": "text", "text": " and two.", "citations": [{"type": "char_location", "cited_text": "q", "document_index": 0, "document_title": "t", "start_char_index": 0, "end_char_index": 1}]},
+    ])
+}
+
+fn annotated() -> Value {
+    let at = |url: &str, title: &str| json!({"type": "url_citation", "url_citation": {"start_index": 4, "end_index": 9, "title": title, "url": url}});
+    json!([at("https://a.example", "A"), at("https://b.example", "https://b.example")])
+}
+
+#[test]
+fn case_103_citations_of_addresses_are_annotations() {
+    let (reply, _) = case().reply_to(hi(json!({})), message(cited(), "end_turn"));
+    let said = &reply["choices"][0]["message"];
+    assert_eq!((&said["content"], &said["annotations"]), (&json!("Hé, one 😀 and two."), &annotated()));
+}
+
+#[test]
+fn case_103_citations_are_streamed() {
+    let body = hi(json!({"stream": true}));
+    let mut events = vec![
+        json!({"type": "message_start", "message": {"id": "msg_1", "model": "claude", "content": [], "usage": {"input_tokens": 1}}}),
+    ];
+    for (index, block) in cited().as_array().unwrap().iter().enumerate() {
+        let delta = |delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
+        events.push(json!({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": "", "citations": []}}));
+        // It may say where a text has it from before it says it.
+        for citation in block["citations"].as_array().into_iter().flatten() {
+            events.push(delta(json!({"type": "citations_delta", "citation": citation})));
+        }
+        events.push(delta(json!({"type": "text_delta", "text": block["text"]})));
+        events.push(json!({"type": "content_block_stop", "index": index}));
+    }
+    events.push(
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}),
+    );
+    events.push(json!({"type": "message_stop"}));
+    let got = case().stream(body, &anthropic_events(&events));
+    let told: Vec<Value> =
+        got.deltas().iter().flat_map(|d| d["annotations"].as_array().cloned()).flatten().collect();
+    assert_eq!(Value::Array(told), annotated());
+    assert!(got.end.unwrap().complete);
+}

@@ -6,6 +6,7 @@ use crate::discretion::clean;
 use crate::edge::body::Body;
 use crate::edge::fault::Fault;
 use crate::exchange::{Bill, End, Exchange};
+use crate::heading::{Values, find};
 use crate::pipeline::Lost;
 use crate::posed::{Posed, Translation};
 use crate::reading::{Broken, Gathering, Reading};
@@ -27,23 +28,25 @@ use smartflow_ledger::Now;
 use smartflow_ledger::money::UsdText;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-const PROVIDER: HeaderName = HeaderName::from_static("x-smartflow-provider");
-const MODEL: HeaderName = HeaderName::from_static("x-smartflow-model");
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-smartflow-attempts");
+pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-smartflow-provider");
+pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-smartflow-model");
+pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-smartflow-attempts");
 const FAILED: HeaderName = HeaderName::from_static("x-smartflow-failed-attempts");
-const OVERHEAD: HeaderName = HeaderName::from_static("x-smartflow-overhead-us");
+pub(crate) const OVERHEAD: HeaderName = HeaderName::from_static("x-smartflow-overhead-us");
 const DROPPED: HeaderName = HeaderName::from_static("x-smartflow-dropped");
 /// A count of tokens that is ours, not the vendor's.
 const ESTIMATED: HeaderName = HeaderName::from_static("x-smartflow-estimated");
 const MAX_TOKENS: HeaderName = HeaderName::from_static("x-smartflow-max-tokens");
-const COST: HeaderName = HeaderName::from_static("x-smartflow-cost-usd");
-const REMAINING: HeaderName = HeaderName::from_static("x-smartflow-budget-remaining-usd");
-const RESET: HeaderName = HeaderName::from_static("x-smartflow-budget-reset");
+pub(crate) const COST: HeaderName = HeaderName::from_static("x-smartflow-cost-usd");
+pub(crate) const REMAINING: HeaderName = HeaderName::from_static("x-smartflow-budget-remaining-usd");
+pub(crate) const RESET: HeaderName = HeaderName::from_static("x-smartflow-budget-reset");
 /// What a stream tells in trailers.
 const TOLD_AT_END: &str = "x-smartflow-cost-usd, x-smartflow-budget-remaining-usd, x-smartflow-budget-reset";
 const EVENTS: &str = "text/event-stream";
+/// What cannot be written, which none of ours is.
+const UNKNOWN: HeaderValue = HeaderValue::from_static("?");
 const NOT_JSON: &str = "it is not JSON";
 const CREDENTIAL: &str =
     "it refused the gateway's credential; its administrator must look at the provider's Secret";
@@ -65,7 +68,7 @@ pub async fn answer(
     if !answer.status.is_success() {
         return Err(Box::pin(refused(exchange, route, answer, deadline)).await);
     }
-    let kind = answer.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let kind = find(&answer.headers, &CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let streams = kind.get(..17).is_some_and(|k| k.eq_ignore_ascii_case(b"text/event-stream"));
     route.pool.give_back(answer.headers);
     if !streams {
@@ -132,17 +135,9 @@ fn headers(
 ) -> HeaderMap {
     let mut headers = exchange.spent_headers();
     attempted(&mut headers, exchange, route);
-    if let Some(dropped) = posed.translation.as_ref().and_then(|t| t.dropped.clone()) {
-        headers.insert(DROPPED, dropped);
-    }
     let micros = u64::try_from(exchange.answered(now).as_micros()).unwrap_or(u64::MAX);
     headers.insert(OVERHEAD, HeaderValue::from(micros));
-    let ours = reserved.plan.and_then(|p| Some((p.cap?, p.reason()?)));
-    if let Some((cap, reason)) = ours
-        && let Ok(value) = HeaderValue::try_from(format!("{cap}; reason={reason}"))
-    {
-        headers.insert(MAX_TOKENS, value);
-    }
+    exceptions(&mut headers, posed, reserved);
     headers
 }
 
@@ -150,16 +145,66 @@ fn headers(
 pub fn attempted(headers: &mut HeaderMap, exchange: &Exchange, route: &Route) {
     headers.insert(PROVIDER, route.provider_header.clone());
     headers.insert(MODEL, route.model_header.clone());
-    let attempts = match exchange.attempts {
+    headers.insert(ATTEMPTS, attempts(exchange));
+    failures(headers, exchange);
+}
+
+fn attempts(exchange: &Exchange) -> HeaderValue {
+    match exchange.attempts {
         1 => HeaderValue::from_static("1"),
         n => HeaderValue::from(n),
-    };
-    headers.insert(ATTEMPTS, attempts);
+    }
+}
+
+fn failures(headers: &mut HeaderMap, exchange: &Exchange) {
     if !exchange.legs().is_empty()
         && let Ok(reasons) = HeaderValue::try_from(reasons(exchange.legs()))
     {
         headers.insert(FAILED, reasons);
     }
+}
+
+/// Headers that not every answer has.
+fn exceptions(headers: &mut HeaderMap, posed: &Posed<'_>, reserved: &Reserved) {
+    if let Some(dropped) = posed.translation.as_ref().and_then(|t| t.dropped.clone()) {
+        headers.insert(DROPPED, dropped);
+    }
+    let ours = reserved.plan.and_then(|p| Some((p.cap?, p.reason()?)));
+    if let Some((cap, reason)) = ours
+        && let Ok(value) = HeaderValue::try_from(format!("{cap}; reason={reason}"))
+    {
+        headers.insert(MAX_TOKENS, value);
+    }
+}
+
+/// The head of an answer that is known whole: of one that cost `cost` nano-USD.
+fn whole_head(exchange: &Exchange, route: &Route, overhead: Duration, cost: i64, now: Now) -> HeaderMap {
+    let (worker, call) = (exchange.worker(), exchange.call());
+    let micros = u64::try_from(overhead.as_micros()).unwrap_or(u64::MAX);
+    let left = crate::budget::remaining(&worker.shared.ledger, now, &route.guards.enforced);
+    let remaining = left.as_ref().map(|left| amount(left.nanos.max(0)));
+    let reset = left.and_then(|left| left.resets).map(|reset| route.reset_header(reset));
+    let values = Values {
+        id: HeaderValue::from_bytes(&call.id).unwrap_or(UNKNOWN),
+        provider: route.provider_header.clone(),
+        model: route.model_header.clone(),
+        attempts: attempts(exchange),
+        overhead: HeaderValue::from(micros),
+        cost: amount(cost),
+        budget: remaining.clone().zip(reset),
+    };
+    let told = values.budget.is_some();
+    let mut headers = worker.headings.of(exchange.endpoint().dialect(), values);
+    // Of a budget that never starts anew.
+    if let Some(remaining) = remaining.filter(|_| !told) {
+        headers.insert(REMAINING, remaining);
+    }
+    failures(&mut headers, exchange);
+    headers
+}
+
+fn amount(nanos: i64) -> HeaderValue {
+    HeaderValue::from_bytes(crate::budget::usd(nanos).as_bytes()).unwrap_or(UNKNOWN)
 }
 
 /// Cost and what is left, once the call is settled.
@@ -220,12 +265,14 @@ async fn whole(
     };
     let instant = Instant::now();
     let now = exchange.worker().shared.clock.at(instant);
-    let mut headers = headers(&mut exchange, posed, route, reserved, instant);
+    let overhead = exchange.answered(instant);
     let end = End { outcome: Outcome::Ok, status: 200, code: None, bill };
     let cost = exchange.finish_at(end, instant, now);
-    settled(&mut headers, &exchange, cost, now);
-    let kind = if posed.caller.streams() { EVENTS } else { "application/json" };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    let mut headers = whole_head(&exchange, route, overhead, cost, now);
+    exceptions(&mut headers, posed, reserved);
+    if posed.caller.streams() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
+    }
     Ok(respond(headers, Body::whole(body)))
 }
 

@@ -5,6 +5,7 @@ use crate::budget::guards::Books;
 use crate::edge::drain::Drain;
 use crate::edge::fault::Fault;
 use crate::edge::patience::Patience;
+use crate::heading::Headings;
 use crate::identity::Caller;
 use crate::live::{Current, Live};
 use crate::routing::health::Wards;
@@ -94,6 +95,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// Usage lines of this runtime.
     pub usage: Arc<Queue>,
+    /// Heads of answers, made beforehand.
+    pub headings: Headings,
     /// Connections of callers that may be slow.
     pub patience: Patience,
     callers: RefCell<HashMap<TokenHash, Rc<Caller>, BuildHasherDefault<Spread>>>,
@@ -106,8 +109,8 @@ impl Worker {
     /// A fresh runtime; `seed` makes its request ids its own.
     #[must_use]
     pub fn new(shared: Arc<Shared>, usage: Arc<Queue>, seed: u64) -> Rc<Self> {
-        let (patience, callers, pools, structure) = Default::default();
-        Rc::new(Self { shared, usage, patience, callers, pools, structure, seed: Cell::new(seed | 1) })
+        let (headings, patience, callers, pools, structure) = Default::default();
+        Rc::new(Self { shared, usage, headings, patience, callers, pools, structure, seed: Cell::new(seed | 1) })
     }
 
     /// The caller with this token, ready.

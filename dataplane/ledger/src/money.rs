@@ -89,6 +89,12 @@ impl UsdText {
         }
         Self { text, start, end }
     }
+
+    /// Its digits and signs, all ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.get(self.start..self.end).unwrap_or_default()
+    }
 }
 
 /// Writes `n` at the end of `place`. Returns where its first digit stands.
@@ -106,7 +112,7 @@ impl std::ops::Deref for UsdText {
     type Target = str;
 
     fn deref(&self) -> &str {
-        self.text.get(self.start..self.end).and_then(|t| std::str::from_utf8(t).ok()).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 

@@ -49,7 +49,28 @@ fn stops(word: u64) -> u64 {
 
 /// First byte from `at` on that is a quote, a backslash or a control character.
 #[inline]
-pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn plain_end(bytes: &[u8], at: usize) -> usize {
+    // Two words where they are needed: so long are most keys.
+    if let Some([low, high]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()).map(words) {
+        let hits = stops(low);
+        if hits != 0 {
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        let hits = stops(high);
+        if hits != 0 {
+            return at + 8 + (hits.trailing_zeros() / 8) as usize;
+        }
+    }
+    long_end(bytes, at)
+}
+
+fn words(chunk: &[u8; 16]) -> [u64; 2] {
+    let both = u128::from_le_bytes(*chunk);
+    #[expect(clippy::cast_possible_truncation, reason = "its two halves")]
+    [both as u64, (both >> 64) as u64]
+}
+
+fn long_end(bytes: &[u8], mut at: usize) -> usize {
     // Words first: most strings are short; a text that is longer earns the vector loop.
     for _ in 0..4 {
         let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {

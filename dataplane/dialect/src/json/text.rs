@@ -53,6 +53,13 @@ impl Text {
         std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed)
     }
 
+    /// The string's bytes; borrowed unless it has escape sequences. `body` is the one that was scanned.
+    #[must_use]
+    pub(crate) fn bytes(self, body: &[u8]) -> Cow<'_, [u8]> {
+        let raw = self.span.of(body);
+        if self.escaped { Cow::Owned(unescape(raw).into_bytes()) } else { Cow::Borrowed(raw) }
+    }
+
     /// True when the string is `other`.
     #[must_use]
     pub fn is(self, body: &[u8], other: &str) -> bool {

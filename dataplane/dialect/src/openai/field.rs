@@ -173,8 +173,9 @@ macro_rules! top_fields {
             const ALL: &[Self] = &[$(Self::$field),*];
 
             /// The field called exactly so.
-            pub(super) fn named(key: &str) -> Option<Self> {
-                match key { $($name => Some(Self::$field),)* _ => None }
+            pub(super) fn named(key: &[u8]) -> Option<Self> {
+                $(if key == $name.as_bytes() { return Some(Self::$field); })*
+                None
             }
 
             /// As the vendor that has it spells it.
@@ -183,7 +184,8 @@ macro_rules! top_fields {
             }
 
             /// The field that a reader which ignores case would take `key` for.
-            pub(super) fn resembling(key: &str) -> Option<Self> {
+            pub(super) fn resembling(key: &[u8]) -> Option<Self> {
+                let key = &*String::from_utf8_lossy(key);
                 Self::ALL.iter().copied().find(|field| $crate::openai::field::same_but_for_case(key, field.name()))
             }
 

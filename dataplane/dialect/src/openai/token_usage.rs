@@ -44,7 +44,12 @@ pub(crate) fn count(cursor: &mut Cursor<'_>) -> Result<u64, JsonFault> {
     if kind != Kind::Number {
         return Ok(0);
     }
-    let digits = std::str::from_utf8(span.of(cursor.bytes())).unwrap_or_default();
+    let digits = span.of(cursor.bytes());
+    // What counts look like: a few digits, which cannot overflow.
+    if digits.len() < 19 && digits.iter().all(u8::is_ascii_digit) {
+        return Ok(digits.iter().fold(0, |count, digit| count * 10 + u64::from(digit - b'0')));
+    }
+    let digits = std::str::from_utf8(digits).unwrap_or_default();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

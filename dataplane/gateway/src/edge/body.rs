@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::framing::Answering;
+use crate::heading::find;
 use crate::relay::Relay;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -73,7 +74,7 @@ pub async fn read(
     patience: Duration,
 ) -> Result<Bytes, Fault> {
     let announced: Option<usize> =
-        headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+        find(headers, &CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     if announced.is_some_and(|n| n > limit) {
         return Err(Fault::BodyTooLarge { limit });
     }

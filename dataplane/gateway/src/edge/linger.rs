@@ -3,6 +3,7 @@
 //! is still being sent is read and dropped for a moment.
 
 use super::framing::Framing;
+use crate::pieces;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -83,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, data)
+        pieces::poll_write(Pin::new(&mut self.get_mut().stream), cx, data)
     }
 
     fn is_write_vectored(&self) -> bool {

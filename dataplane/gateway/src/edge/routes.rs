@@ -4,6 +4,7 @@ use super::body::Body;
 use super::fault::Fault;
 use super::framing::Framing;
 use super::rescue::respond;
+use crate::heading::{find, tells_id, their_id};
 use crate::pipeline::{self, Endpoint};
 use crate::telemetry::{emit, event::InternalError};
 use crate::worker::Worker;
@@ -24,9 +25,9 @@ use std::time::Instant;
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-smartflow-request-id");
 
 /// Where OpenAI's SDKs look for it.
-const OPENAI_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const OPENAI_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Where Anthropic's SDKs look for it.
-const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+pub const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 const COUNT_TOKENS: &str = "/v1/messages/count_tokens";
 
@@ -59,10 +60,10 @@ pub async fn handle(
 ) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let call = Call { head, id: worker.request_id(), started: Instant::now() };
-    let id = HeaderValue::from_bytes(&call.id);
+    let id = call.id;
     let unread = !body.is_end_stream();
     let dialect = dialect(&call.head);
-    let distrusted = framing.begin(call.head.headers.contains_key(TRANSFER_ENCODING));
+    let distrusted = framing.begin(find(&call.head.headers, &TRANSFER_ENCODING).is_some());
     let answered = if distrusted {
         Err(Fault::Bad {
             code: "invalid_framing",
@@ -79,19 +80,17 @@ pub async fn handle(
     if closes {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if response.headers().contains_key(CONNECTION) {
+    if find(response.headers(), &CONNECTION).is_some() {
         framing.leave_unread();
     }
     if let Body::Stream(_, answering) = response.body_mut() {
         *answering = Some(framing.stream());
     }
-    if let Ok(id) = id {
+    if !tells_id(response.headers())
+        && let Ok(id) = HeaderValue::from_bytes(&id)
+    {
         response.headers_mut().insert(REQUEST_ID, id.clone());
-        let theirs = match dialect {
-            Dialect::OpenAi => OPENAI_REQUEST_ID,
-            Dialect::Anthropic => ANTHROPIC_REQUEST_ID,
-        };
-        response.headers_mut().insert(theirs, id);
+        response.headers_mut().insert(their_id(dialect), id);
     }
     Ok(response)
 }

@@ -1,6 +1,7 @@
 //! Virtual keys in `Authorization: Bearer`, or in `x-api-key` as Anthropic's SDKs send them.
 
 use crate::edge::fault::Fault;
+use crate::heading::find;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use smartflow_snapshot::TokenHash;
@@ -12,12 +13,12 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// # Errors
 /// [`Fault::NoKey`] without any.
 pub fn presented(headers: &HeaderMap) -> Result<TokenHash, Fault> {
-    let token = bearer(headers).or_else(|| Some(headers.get(API_KEY)?.as_bytes().trim_ascii()));
+    let token = bearer(headers).or_else(|| Some(find(headers, &API_KEY)?.as_bytes().trim_ascii()));
     token.filter(|token| !token.is_empty()).map(TokenHash::of).ok_or(Fault::NoKey)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
+    let (scheme, token) = find(headers, &AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
     let token = token.trim_ascii();
     (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
 }

@@ -106,7 +106,8 @@ impl UsageLine<'_> {
         }
         line.raw(if self.stream { ",\"stream\":true" } else { ",\"stream\":false" });
         line.tokens(&self.usage);
-        line.plain(",\"cost_usd\":\"", &crate::budget::usd(self.cost));
+        line.raw(",\"cost_usd\":\"");
+        line.0.extend_from_slice(crate::budget::usd(self.cost).as_bytes());
         line.raw(if self.estimated { "\",\"estimated\":true" } else { "\",\"estimated\":false" });
         line.number(",\"status\":", u64::from(self.status));
         line.plain(",\"outcome\":\"", self.outcome.as_str());

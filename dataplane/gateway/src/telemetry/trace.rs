@@ -1,11 +1,14 @@
 //! W3C trace context: what the caller sent goes to the provider unchanged, and into the usage line.
 
-use http::{HeaderMap, HeaderValue};
+use crate::heading::find;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The trace id of a `traceparent`, 32 lower-case hex digits; `None` when it is not one.
 #[must_use]
 pub fn trace_id(headers: &HeaderMap) -> Option<[u8; 32]> {
-    let value = headers.get("traceparent").map(HeaderValue::as_bytes)?;
+    let value = find(headers, &TRACEPARENT).map(HeaderValue::as_bytes)?;
     let hex = |part: &[u8]| part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let (version, rest) = value.split_at_checked(3)?;
     let (id, rest) = rest.split_at_checked(32)?;

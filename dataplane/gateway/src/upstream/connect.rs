@@ -2,6 +2,7 @@
 
 use super::address::{is_never_allowed, is_public};
 use super::{Unreachable, Upstream};
+use crate::pieces;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -161,7 +162,7 @@ impl AsyncWrite for Stream {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(s) => Pin::new(s).poll_write_vectored(cx, data),
+            Self::Plain(s) => pieces::poll_write(Pin::new(s), cx, data),
             Self::Secure(s) => Pin::new(s).poll_write_vectored(cx, data),
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn scan(body: &[u8], limits: &ScanLimits, answers: bool) -> Result<Me
 
 impl Scan {
     fn member(&mut self, cursor: &mut Cursor<'_>, key: Str) -> Result<(), BadRequest> {
-        let name = key.text.get(cursor.bytes());
+        let name = key.text.bytes(cursor.bytes());
         let Some(top) = Top::named(&name) else {
             if let Some(like) = Top::resembling(&name) {
                 return Err(BadRequest::Misspelt { param: like.name() });

@@ -33,9 +33,9 @@ mod tests {
     fn names_lead_back_and_fit_the_bit_set() {
         assert!(Top::ALL.len() <= 32);
         for field in Top::ALL {
-            assert_eq!(Top::named(field.name()), Some(*field));
-            assert_eq!(Top::resembling(&field.name().to_uppercase()), Some(*field));
+            assert_eq!(Top::named(field.name().as_bytes()), Some(*field));
+            assert_eq!(Top::resembling(field.name().to_uppercase().as_bytes()), Some(*field));
         }
-        assert_eq!(Top::resembling("temperature"), None);
+        assert_eq!(Top::resembling(b"temperature"), None);
     }
 }

@@ -6,7 +6,7 @@ use crate::discretion::clean;
 use crate::edge::body::Body;
 use crate::edge::fault::Fault;
 use crate::exchange::{Bill, End, Exchange};
-use crate::heading::{Values, find};
+use crate::heading::Values;
 use crate::pipeline::Lost;
 use crate::posed::{Posed, Translation};
 use crate::reading::{Broken, Gathering, Reading};
@@ -68,7 +68,7 @@ pub async fn answer(
     if !answer.status.is_success() {
         return Err(Box::pin(refused(exchange, route, answer, deadline)).await);
     }
-    let kind = find(&answer.headers, &CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let kind = answer.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let streams = kind.get(..17).is_some_and(|k| k.eq_ignore_ascii_case(b"text/event-stream"));
     route.pool.give_back(answer.headers);
     if !streams {

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -219,24 +220,24 @@ fn start_workers(
 
 /// One single-threaded runtime: its own connections, its own pools.
 fn work(shared: Arc<Shared>, queue: Arc<usage::Queue>, listener: TcpListener) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = tokio::task::LocalSet::new();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let worker = Worker::new(shared.clone(), queue, rand::random());
     let sweeper = worker.clone();
-    local.spawn_local(async move {
+    runtime.spawn_local(async move {
         loop {
             tokio::time::sleep(SWEEP).await;
             sweeper.sweep();
         }
     });
     let (watcher, period) = (worker.clone(), Patience::period(shared.settings.client_timeout));
-    local.spawn_local(async move {
+    runtime.spawn_local(async move {
         loop {
             tokio::time::sleep(period).await;
             watcher.patience.look();
         }
     });
-    local.block_on(&runtime, async move {
+    runtime.block_on(async move {
         listener::serve(listener, worker).await?;
         // Calls that are in flight at the end of the drain are dropped with this runtime, which settles them.
         while !shared.drain.is_over() {

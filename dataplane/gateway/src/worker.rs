@@ -110,7 +110,16 @@ impl Worker {
     #[must_use]
     pub fn new(shared: Arc<Shared>, usage: Arc<Queue>, seed: u64) -> Rc<Self> {
         let (headings, patience, callers, pools, structure) = Default::default();
-        Rc::new(Self { shared, usage, headings, patience, callers, pools, structure, seed: Cell::new(seed | 1) })
+        Rc::new(Self {
+            shared,
+            usage,
+            headings,
+            patience,
+            callers,
+            pools,
+            structure,
+            seed: Cell::new(seed | 1),
+        })
     }
 
     /// The caller with this token, ready.

@@ -97,7 +97,9 @@ impl<'a> Cursor<'a> {
     pub(crate) fn key(&mut self, first: &mut bool) -> Result<Option<Str>, JsonFault> {
         // As machines write it, without a blank: a comma unless it is the first, a quote.
         let comma = usize::from(!*first);
-        if self.bytes.get(self.at + comma) == Some(&b'"') && (*first || self.bytes.get(self.at) == Some(&b',')) {
+        if self.bytes.get(self.at + comma) == Some(&b'"')
+            && (*first || self.bytes.get(self.at) == Some(&b','))
+        {
             *first = false;
             let key = string::read(self.bytes, self.at + comma + 1)?;
             self.at = key.text.span.end + 1;

@@ -2,7 +2,6 @@
 
 use super::fault::Fault;
 use super::framing::Answering;
-use crate::heading::find;
 use crate::relay::Relay;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -74,7 +73,7 @@ pub async fn read(
     patience: Duration,
 ) -> Result<Bytes, Fault> {
     let announced: Option<usize> =
-        find(headers, &CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+        headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     if announced.is_some_and(|n| n > limit) {
         return Err(Fault::BodyTooLarge { limit });
     }

@@ -4,7 +4,7 @@ use super::body::Body;
 use super::fault::Fault;
 use super::framing::Framing;
 use super::rescue::respond;
-use crate::heading::{find, tells_id, their_id};
+use crate::heading::{tells_id, their_id};
 use crate::pipeline::{self, Endpoint};
 use crate::telemetry::{emit, event::InternalError};
 use crate::worker::Worker;
@@ -63,7 +63,7 @@ pub async fn handle(
     let id = call.id;
     let unread = !body.is_end_stream();
     let dialect = dialect(&call.head);
-    let distrusted = framing.begin(find(&call.head.headers, &TRANSFER_ENCODING).is_some());
+    let distrusted = framing.begin(call.head.headers.contains_key(TRANSFER_ENCODING));
     let answered = if distrusted {
         Err(Fault::Bad {
             code: "invalid_framing",
@@ -80,7 +80,7 @@ pub async fn handle(
     if closes {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if find(response.headers(), &CONNECTION).is_some() {
+    if response.headers().contains_key(CONNECTION) {
         framing.leave_unread();
     }
     if let Body::Stream(_, answering) = response.body_mut() {

@@ -18,7 +18,7 @@ pub fn presented(headers: &HeaderMap) -> Result<TokenHash, Fault> {
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let (scheme, token) = find(headers, &AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
+    let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
     let token = token.trim_ascii();
     (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
 }

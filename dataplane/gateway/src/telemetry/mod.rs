@@ -4,6 +4,7 @@
 pub mod event;
 pub mod leg;
 pub mod line;
+mod log_file;
 pub mod metrics;
 pub mod trace;
 pub mod usage;

@@ -48,7 +48,7 @@ impl LogFile {
 
     fn new(file: File) -> io::Result<Self> {
         let about = file.metadata()?;
-        let kept = about.is_file().then(|| Kept { from: about.len(), since: 0 });
+        let kept = about.is_file().then_some(Kept { from: about.len(), since: 0 });
         Ok(Self { file, kept })
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Package {
     pub(crate) folder: PathBuf,
     /// Names of what it depends on (dev-dependencies left out).
     pub(crate) dependencies: BTreeSet<String>,
+    /// Those of them that only a feature brings.
+    pub(crate) optional: BTreeSet<String>,
 }
 
 impl Workspace {
@@ -63,6 +65,7 @@ impl Workspace {
             id: name.to_owned(),
             folder: PathBuf::from(folder),
             dependencies: names(next).into_iter().collect(),
+            optional: BTreeSet::new(),
         };
         Self {
             root,
@@ -75,11 +78,15 @@ impl Workspace {
         }
     }
 
-    /// Names of all packages that `package` is built with, itself left out.
+    /// Names of all packages that `package` is built with unless a feature of its own is chosen, itself left out.
     pub(crate) fn closure(&self, package: &Package) -> BTreeSet<&str> {
-        let mut seen = BTreeSet::new();
+        let mut seen = BTreeSet::from([package.id.as_str()]);
         let mut names = BTreeSet::new();
-        let mut open = vec![package.id.as_str()];
+        let direct = self.graph.get(&package.id).map_or(&[][..], |(_, next)| next);
+        let chosen = |id: &&String| {
+            self.graph.get(*id).is_some_and(|(name, _)| !package.optional.contains(name))
+        };
+        let mut open: Vec<&str> = direct.iter().filter(chosen).map(String::as_str).collect();
         while let Some(id) = open.pop() {
             let Some((name, next)) = self.graph.get(id) else { continue };
             if seen.insert(id) {
@@ -120,6 +127,10 @@ impl Package {
             folder: folder.to_owned(),
             dependencies: list(&package["dependencies"])
                 .filter(|dependency| dependency["kind"].as_str() != Some("dev"))
+                .map(|dependency| text_of(dependency, "name").to_owned())
+                .collect(),
+            optional: list(&package["dependencies"])
+                .filter(|dependency| dependency["optional"].as_bool() == Some(true))
                 .map(|dependency| text_of(dependency, "name").to_owned())
                 .collect(),
         }

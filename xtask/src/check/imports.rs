@@ -8,7 +8,7 @@ const MAY_IMPORT: [(&str, Option<&[&str]>); 12] = [
     ("smartflow-crds", Some(&[])),
     ("smartflow-snapshot", Some(&[])),
     ("smartflow-dialect", Some(&[])),
-    ("smartflow-ledger", Some(&[])),
+    ("smartflow-ledger", Some(&["smartflow-store"])),
     ("smartflow-store", Some(&[])),
     ("smartflow-programs", Some(&[])),
     ("smartflow-rig", Some(&["smartflow-programs"])),

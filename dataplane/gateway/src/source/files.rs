@@ -309,7 +309,7 @@ mod tests {
             assert_eq!(text(&folder.look(), "a.yaml"), Some(format!("{i:04}")));
         }
         fs::remove_dir_all(dir.path().join("sub")).unwrap();
-        assert_eq!(folder.look().removed, ["sub/b.yml".into()]);
+        assert_eq!(folder.look().removed, [Box::<str>::from("sub/b.yml")]);
     }
 
     #[test]
@@ -409,10 +409,10 @@ mod tests {
         endless("sub");
         fs::remove_file(outside.path().join("b.yaml")).unwrap();
         let look = folder.look();
-        assert_eq!(look.removed, ["b.yaml".into()]);
+        assert_eq!(look.removed, [Box::<str>::from("b.yaml")]);
         assert_eq!(look.faults.iter().map(|(at, _)| &**at).collect::<Vec<_>>(), ["a.yaml", "sub"]);
         fs::remove_file(dir.path().join("sub")).unwrap();
-        assert_eq!(folder.look().removed, ["sub/c.yaml".into()]);
+        assert_eq!(folder.look().removed, [Box::<str>::from("sub/c.yaml")]);
     }
 
     #[test]

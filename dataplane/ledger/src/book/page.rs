@@ -45,7 +45,7 @@ pub struct Folded {
 }
 
 impl Page {
-    pub(super) fn new(window: Window) -> Self {
+    pub(crate) fn new(window: Window) -> Self {
         Self { window, rows: Vec::new(), folded: Folded::default(), excused: 0 }
     }
 

@@ -9,6 +9,8 @@ use std::{
 mod file;
 mod journal;
 mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 pub(crate) use self::file::lock_directory;
 pub use self::{

@@ -232,7 +232,7 @@ impl State {
     pub(super) fn answered(&mut self, sent: u64, ask: &MoneyAsk, answer: &MoneyAnswer) -> (Vec<Waker>, bool) {
         let current = self.current.window == ask.window;
         let Some(holding) = self.find(ask.window) else { return (Vec::new(), false) };
-        holding.answered(ask, answer);
+        holding.answered(sent, ask, answer);
         if !current && ask.window.end <= self.current.window.start {
             let report = self.find(ask.window).is_some_and(|ended| ended.give_back(0));
             return (Vec::new(), report);

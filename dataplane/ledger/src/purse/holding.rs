@@ -36,6 +36,8 @@ pub(super) struct Holding {
     pub(super) closed: bool,
     /// The lender has answered about this window.
     pub(super) known: bool,
+    /// When the last message that was answered had been sent.
+    pub(super) heard: u64,
 }
 
 /// Who sends a message, with which number and limit.
@@ -69,6 +71,7 @@ impl Holding {
             dirty: false,
             closed: false,
             known: false,
+            heard: 0,
         }
     }
 
@@ -167,7 +170,8 @@ impl Holding {
         self.dirty = true;
     }
 
-    pub(super) fn answered(&mut self, ask: &MoneyAsk, answer: &MoneyAnswer) {
+    pub(super) fn answered(&mut self, sent: u64, ask: &MoneyAsk, answer: &MoneyAnswer) {
+        self.heard = self.heard.max(sent);
         self.unanswered = self.unanswered.saturating_sub(1);
         self.lending &= ask.lend.is_none();
         (self.known, self.closed) = (true, answer.closed);

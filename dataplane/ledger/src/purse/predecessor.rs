@@ -193,6 +193,22 @@ impl Ledger {
         all.iter().flat_map(|p| &p.rows).filter(|(_, phase)| *phase != Phase::Closed).count()
     }
 
+    /// The ledger's generation, as last answered; 0 before the first answer.
+    pub fn generation(&self) -> u64 {
+        self.inner.generation.load(Ordering::Relaxed)
+    }
+
+    /// Whether the lender has acknowledged all that this process knows of itself and of its predecessors (L14). Looks at
+    /// every account: to be asked only while a ledger recovers.
+    pub fn has_said_all(&self) -> bool {
+        let said = |holding: &super::holding::Holding| {
+            holding.slot.is_none() || (!holding.dirty && holding.unanswered == 0)
+        };
+        let account = |account: &std::sync::Arc<super::Account>| account.lock().all().all(|h| said(h));
+        (0..super::SHARDS).all(|shard| self.shard_accounts(shard, |_| true).iter().all(account))
+            && self.steps_to_go() == 0
+    }
+
     pub(super) fn predecessor_answered(&self, ask: &MoneyAsk, answer: &MoneyAnswer, generation: u64) {
         let mut all = lock(&self.inner.predecessors);
         let Some(at) = all.iter().position(|p| p.incarnation == ask.incarnation) else { return };

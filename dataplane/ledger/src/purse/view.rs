@@ -1,7 +1,7 @@
 //! What a caller may know of an account (`GET /v1/usage`, response headers).
 
 use super::{Ledger, account::Account};
-use crate::clock::Now;
+use crate::clock::{Now, SECOND};
 
 /// An account as this process knows it; with a remote lender up to a second old for what other pods did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,8 @@ pub struct View {
 }
 
 impl Ledger {
-    /// How an account stands. A local lender is asked when this process has not heard of the window yet.
+    /// How an account stands. The lender is asked when this process has not heard of the window yet; a remote one also
+    /// when the last answer is a second old, for the next look.
     pub fn view(&self, now: Now, account: &Account) -> View {
         self.make_known(now, account);
         let state = account.lock_at(self.wall(now));
@@ -53,7 +54,10 @@ impl Ledger {
     fn make_known(&self, now: Now, account: &Account) {
         let known = {
             let state = account.lock_at(self.wall(now));
-            state.current.known || state.current.unanswered > 0
+            let held = &state.current;
+            // What other pods did is asked for again when it is a second old; a lender in this process knows of nobody.
+            let fresh = self.inner.local || now.mono.saturating_sub(held.heard) < SECOND;
+            (held.known && fresh) || held.unanswered > 0
         };
         if !known {
             self.report(now, account);

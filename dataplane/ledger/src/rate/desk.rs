@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -60,6 +60,7 @@ pub(super) struct Desk {
     meters: Mutex<Meters>,
     busy: Mutex<Vec<Arc<Meter>>>,
     outbox: Mutex<Vec<RateAsk>>,
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Default)]
@@ -110,6 +111,7 @@ impl RateDesk {
             meters: Mutex::default(),
             busy: Mutex::default(),
             outbox: Mutex::default(),
+            wake: OnceLock::new(),
         }))
     }
 
@@ -150,6 +152,12 @@ impl RateDesk {
     #[must_use]
     pub fn outgoing(&self) -> Vec<RateAsk> {
         std::mem::take(&mut *lock(&self.0.outbox))
+    }
+
+    /// Calls `wake` whenever the driver of a remote lender should look at [`RateDesk::outgoing`]. Only the first call
+    /// of this counts.
+    pub fn on_outgoing(&self, wake: impl Fn() + Send + Sync + 'static) {
+        let _ = self.0.wake.set(Box::new(wake));
     }
 
     /// A remote lender's answer. Late and doubled ones are harmless.
@@ -247,7 +255,12 @@ impl Meter {
             if outbox.len() >= OUTBOX {
                 outbox.clear();
             }
-            return outbox.push(ask);
+            outbox.push(ask);
+            drop(outbox);
+            if let Some(wake) = desk.wake.get() {
+                wake();
+            }
+            return;
         };
         let batch = Batch {
             incarnation: desk.incarnation,

@@ -67,14 +67,16 @@ async fn attempt(prepared: &Prepared) -> Result<(Connection, Arc<Server>), Error
     let password = prepared.options.password.read().await?;
     let mut connection = authenticate(stream, address.user.as_deref(), password, address.database).await?;
     let limit = prepared.options.command_timeout;
-    let probe = async {
-        let server: String = connection.ask(redis::cmd("INFO").arg("server")).await?;
-        let replication: String = connection.ask(redis::cmd("INFO").arg("replication")).await?;
-        Ok::<_, Error>((server, replication))
-    };
-    // The same limit as that of commands: a server that is slow is not taken back into use. Twice, for two commands.
-    let (server, replication) =
-        tokio::time::timeout(limit * 2, probe).await.map_err(|_| Error::Timeout(limit * 2))??;
+    // PING is what a server refuses that still loads its data. The limit is that of commands: a server that is slow is not
+    // taken back into use.
+    let mut probe = redis::pipe();
+    probe.cmd("PING").cmd("INFO").arg("server").cmd("INFO").arg("replication");
+    let sent = connection.link.send_packed_commands(&probe, 0, 3);
+    let answers = tokio::time::timeout(limit, sent).await.map_err(|_| Error::Timeout(limit))??;
+    let [ping, server, replication] =
+        <[Value; 3]>::try_from(answers).map_err(|_| Error::Unexpected("other than three answers"))?;
+    answer::<String>(ping)?;
+    let (server, replication): (String, String) = (answer(server)?, answer(replication)?);
     if field(&replication, "role") != "master" {
         return Err(Error::Replica(host.to_string()));
     }

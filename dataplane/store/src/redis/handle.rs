@@ -156,6 +156,22 @@ impl Redis {
         answer(value)
     }
 
+    /// Fails at once while commands cannot be run.
+    ///
+    /// # Errors
+    /// [`Error::Away`] with the reason.
+    pub fn check(&self) -> Result<(), Error> {
+        self.link().map(|_| ())
+    }
+
+    /// The server did not answer on a connection of one's own in time: the shared one is taken out of use, too, until
+    /// the server has answered a probe.
+    pub fn suspect(&self) {
+        if let Ok((number, _)) = self.link() {
+            self.complaints.failed(number);
+        }
+    }
+
     fn link(&self) -> Result<(u64, redis::aio::MultiplexedConnection), Error> {
         match &*self.links.borrow() {
             Link::Up { number, link, .. } => Ok((*number, link.clone())),

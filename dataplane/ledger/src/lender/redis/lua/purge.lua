@@ -1,0 +1,9 @@
+-- Forgets an account. ARGV: account. Answer: whether it was there.
+local key = base .. ':a:' .. ARGV[1]
+local was = call('EXISTS', key)
+for _, field in ipairs(call('HKEYS', key)) do
+  local window = string.match(field, '^w:(.*)$')
+  if window then call('DEL', base .. ':w:' .. ARGV[1] .. ':' .. window) end
+end
+call('DEL', key)
+return was

@@ -50,7 +50,7 @@ pub(crate) fn programs(root: &Path) -> Result<(), ClusterError> {
     cluster::build(root).map(|_| ())
 }
 
-/// Installs the official SDKs for the end-to-end tests; does nothing when they are there.
+/// Installs Redis and the official SDKs for the end-to-end tests; does nothing when they are there.
 pub(crate) fn clients(root: &Path) -> Result<(), ProcessError> {
     process::run(Command::new("bash").current_dir(root).arg("e2e/tools.sh"))
 }

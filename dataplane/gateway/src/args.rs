@@ -1,6 +1,9 @@
 //! The command line. The only place that reads the environment.
 
+use crate::budget::pod;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use smartflow_ledger::PodId;
+use smartflow_store::redis::RedisFlags;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -122,6 +125,18 @@ pub struct Serve {
     /// After SIGTERM, how long calls in flight may take to finish.
     #[arg(long, env = "SMARTFLOW_DRAIN", default_value = "30s", value_parser = duration)]
     pub drain: Duration,
+    #[command(flatten)]
+    /// How to reach Redis, which then lends money and rates to all gateways of the install.
+    pub redis: RedisFlags,
+    /// With --redis: how long money that was lent may be spent without hearing from Redis.
+    #[arg(long, env = "SMARTFLOW_LEASE_DURATION", default_value = "10m", value_parser = lease)]
+    pub lease_duration: Duration,
+    /// With --redis: lend also when a failover has left no replica that could confirm it.
+    #[arg(long, env = "SMARTFLOW_ALLOW_UNREPLICATED")]
+    pub allow_unreplicated: bool,
+    /// With --redis: the pod's UID. Without one a random identity is kept in the data dir.
+    #[arg(long, env = "SMARTFLOW_POD_UID", value_name = "UID", value_parser = pod_uid)]
+    pub pod_uid: Option<PodId>,
 }
 
 /// How logs look.
@@ -131,6 +146,17 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
+}
+
+/// A lease: long enough for a heartbeat in time, and at most a day.
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration(text)?;
+    let fits = (Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&lease);
+    if fits { Ok(lease) } else { Err("must be between 1s and 24h".to_owned()) }
+}
+
+fn pod_uid(text: &str) -> Result<PodId, String> {
+    pod::parse(text).ok_or_else(|| "not a UID: 32 hex digits, with or without dashes".to_owned())
 }
 
 /// `500ms`, `30s`, `10m`, `1h`.

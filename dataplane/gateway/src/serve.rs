@@ -3,8 +3,8 @@
 use crate::admin;
 use crate::args::{LogFormat, Serve};
 use crate::budget::clock::Clock;
-use crate::budget::disk::Disk;
-use crate::budget::{self, Opened};
+use crate::budget::keeper::{self, Keeper, Kept};
+use crate::budget::remote;
 use crate::edge::{drain::Drain, listener, patience::Patience};
 use crate::live::Current;
 use crate::routing::health::Wards;
@@ -15,7 +15,6 @@ use crate::upstream::pool::SWEEP;
 use crate::upstream::prepared::Network;
 use crate::upstream::{proxy::Proxy, proxy::ProxyError, tls, tls::TlsError};
 use crate::worker::{Settings, Shared, Worker};
-use smartflow_ledger::OpenError;
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -63,8 +62,11 @@ pub enum ServeError {
     #[error(transparent)]
     Source(#[from] source::SourceError),
     /// The ledger cannot be opened.
-    #[error("--data-dir: {0}. Each gateway needs a folder of its own.")]
-    Ledger(#[from] OpenError),
+    #[error(transparent)]
+    Ledger(#[from] keeper::KeeperError),
+    /// `--redis` is no address.
+    #[error("--redis: {0}")]
+    Redis(#[from] smartflow_store::redis::AddressError),
     /// An address cannot be listened at.
     #[error("{flag} {address}: {source}. Name another address, or end what listens there.")]
     Listen {
@@ -90,7 +92,8 @@ pub fn run(args: Serve) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("smartflow-gateway: {error}"));
-            let wrong_usage = matches!(error, ServeError::NoWorld | ServeError::Log(_));
+            let wrong_usage =
+                matches!(error, ServeError::NoWorld | ServeError::Log(_) | ServeError::Redis(_));
             ExitCode::from(if wrong_usage { 2 } else { 1 })
         }
     }
@@ -110,8 +113,7 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     // Asked before the data folder is made: a port in use leaves nothing behind.
     let (address, admin_address) = (claimed(TRAFFIC, args.listen)?, claimed(ADMIN, args.admin_listen)?);
     let clock = Clock::default();
-    let Opened { ledger, lender, desk, epoch } = budget::open(&args.data_dir, clock.now())?;
-    let disk = Disk::keep(ledger.clone(), lender).map_err(ServeError::Start)?;
+    let Kept { ledger, desk, epoch, keeper } = keeper::open(&args.data_dir, clock, lender(args)?)?;
     let options = source::Options {
         world,
         data_dir: args.data_dir.clone(),
@@ -147,12 +149,11 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     let workers = start_workers(&shared, &usage, listeners)?;
     let watch = watch(files, shared.clone())?;
     announce(args, address, &admin);
-    let ran = control(args.drain, admin, &shared);
+    let ran = control(args.drain, admin, &shared, &keeper);
     drop(watch);
     finish(workers);
     drop(usage);
-    shared.ledger.close(shared.clock.now());
-    drop(disk);
+    keeper.end(&shared.ledger, &shared.clock);
     tracing::info!("ended");
     ran.map_err(ServeError::Start)
 }
@@ -165,6 +166,19 @@ fn start_logging(args: &Serve) -> Result<(), ServeError> {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).with_target(false).init(),
     }
     Ok(())
+}
+
+/// The lender in Redis, when there is one.
+fn lender(args: &Serve) -> Result<Option<remote::Settings>, ServeError> {
+    let settings = |redis| remote::Settings {
+        redis,
+        lease: args.lease_duration,
+        allow_unreplicated: args.allow_unreplicated,
+        pod: args.pod_uid,
+        // A folder has no operator behind it.
+        makes_ledger: args.world.is_some(),
+    };
+    Ok(args.redis.options()?.map(settings))
 }
 
 fn network(args: &Serve) -> Result<Network, ServeError> {
@@ -270,7 +284,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// Admin port, signals and the ledger's clock, on the main thread.
-fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>) -> io::Result<()> {
+fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>, keeper: &Keeper) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -278,7 +292,7 @@ fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>) -> io::Res
         let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
-                _ = tick.tick() => tend(shared),
+                _ = tick.tick() => tend(shared, keeper),
                 _ = term.recv() => break,
                 _ = int.recv() => break,
             }
@@ -290,7 +304,7 @@ fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>) -> io::Res
         let due = tokio::time::Instant::now() + drain;
         while shared.drain.connections() > 0 && tokio::time::Instant::now() < due {
             tokio::select! {
-                _ = tick.tick() => tend(shared),
+                _ = tick.tick() => tend(shared, keeper),
                 () = tokio::time::sleep(DRAIN_LOOK) => {}
                 // A second signal: the person means it.
                 _ = int.recv() => break,
@@ -305,8 +319,9 @@ fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>) -> io::Res
     })
 }
 
-fn tend(shared: &Shared) {
+fn tend(shared: &Shared, keeper: &Keeper) {
     let now = shared.clock.now();
+    keeper.look(&shared.metrics);
     shared.ledger.tick(now);
     shared.desk.tend(now);
 }

@@ -14,6 +14,7 @@ mod errors;
 mod failover;
 mod faulty_world;
 mod fields;
+mod fleet;
 mod flow;
 mod insight;
 mod rates;

@@ -3,7 +3,8 @@
 use smartflow_ledger::Now;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Reads both clocks.
+/// Reads both clocks. Copies agree.
+#[derive(Clone, Copy)]
 pub struct Clock {
     began: Instant,
 }

@@ -21,13 +21,14 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Keeps `ledger` and its `lender` on the disk.
+    /// Keeps `ledger` on the disk, and its `lender` when that is in this process.
     ///
     /// # Errors
     /// No thread is to be had.
-    pub fn keep(ledger: Ledger, lender: Arc<FileLender>) -> io::Result<Self> {
+    pub fn keep(ledger: Ledger, lender: Option<Arc<FileLender>>) -> io::Result<Self> {
         // The spend file first: what it says and the journal does not yet know counts at the next start.
-        Self::start(EVERY, move || ledger.sync().and_then(|_| lender.sync()).map(|_| ()))
+        let lender = move || lender.as_ref().map_or(Ok(false), |lender| lender.sync());
+        Self::start(EVERY, move || ledger.sync().and_then(|_| lender()).map(|_| ()))
     }
 
     fn start(every: Duration, sync: impl FnMut() -> io::Result<()> + Send + 'static) -> io::Result<Self> {
@@ -115,7 +116,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::default();
         let Opened { ledger, lender, epoch, .. } = open(dir.path(), clock.now()).unwrap();
-        let disk = Disk::keep(ledger.clone(), lender.clone()).unwrap();
+        let disk = Disk::keep(ledger.clone(), Some(lender.clone())).unwrap();
         let spec = AccountSpec {
             namespace: "default",
             name: "key/alice",

@@ -13,8 +13,11 @@ pub mod clock;
 pub mod disk;
 pub mod guards;
 pub mod hold;
+pub mod keeper;
 pub mod plan;
+pub mod pod;
 pub mod price;
+pub mod remote;
 pub mod slices;
 pub mod tokens;
 
@@ -24,7 +27,7 @@ pub fn usd(nanos: i64) -> UsdText {
     UsdText::new(nanos)
 }
 
-/// The contract's default (ledger.md L13). A lender in this process never leaves: here it only sets how often is reported.
+/// The default of `--lease-duration`. A lender in this process never leaves: here it only sets how often is reported.
 const LEASE_MILLIS: u64 = 600_000;
 
 /// Money and rates of this process.

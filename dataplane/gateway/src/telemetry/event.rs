@@ -159,3 +159,38 @@ impl Event for SoftLimitReached<'_> {
         tracing::warn!(key = %self.key, budget = self.budget, "a budget came to its soft limit");
     }
 }
+
+/// The lender in Redis is doing otherwise than before.
+pub struct LenderHealth<'a> {
+    /// Now.
+    pub health: &'a smartflow_ledger::lender::redis::Health,
+    /// Before; none at the start.
+    pub before: Option<&'a smartflow_ledger::lender::redis::Health>,
+}
+
+impl Event for LenderHealth<'_> {
+    fn emit(self, metrics: &Metrics) {
+        let Self { health, before } = self;
+        metrics.lender_up.set(i64::from(!health.away));
+        metrics.ledger_recovering.set(i64::from(health.recovering));
+        metrics.ledger_unprotected.set(i64::from(health.unprotected));
+        metrics.ledger_stopped.set(i64::from(health.stopped.is_some()));
+        let was = |what: fn(&smartflow_ledger::lender::redis::Health) -> bool| before.is_some_and(what);
+        if health.away && before.is_some() {
+            tracing::warn!("the lender in Redis is away: what this pod holds is spent, nothing more is lent");
+        } else if !health.away && was(|b| b.away) {
+            tracing::info!("the lender in Redis answers");
+        }
+        if health.recovering && !was(|b| b.recovering) {
+            tracing::warn!("the ledger in Redis lost data: nothing is lent until all pods have reported");
+        } else if !health.recovering && was(|b| b.recovering) {
+            tracing::info!("the ledger in Redis has recovered");
+        }
+        if health.unprotected && !was(|b| b.unprotected) {
+            tracing::warn!("Redis has lost its last replica: a failover would forget grants");
+        }
+        if let Some(why) = health.stopped.as_ref().filter(|_| !was(|b| b.stopped.is_some())) {
+            tracing::error!(%why, "nothing is lent");
+        }
+    }
+}

@@ -144,6 +144,14 @@ pub struct Metrics {
     pub usage_dropped: Counter,
     /// Errors that should not happen.
     pub internal_errors: Counter,
+    /// With a lender in Redis: 1 while it answers.
+    pub lender_up: Gauge,
+    /// 1 while the ledger in Redis recovers and lends nothing.
+    pub ledger_recovering: Gauge,
+    /// 1 while the ledger in Redis has lost its last replica.
+    pub ledger_unprotected: Gauge,
+    /// 1 while Redis may not keep a ledger, so that nothing is lent.
+    pub ledger_stopped: Gauge,
 }
 
 fn durations() -> Histogram {
@@ -175,6 +183,10 @@ impl Default for Metrics {
             compile: Gauge::default(),
             usage_dropped: Counter::default(),
             internal_errors: Counter::default(),
+            lender_up: Gauge::default(),
+            ledger_recovering: Gauge::default(),
+            ledger_unprotected: Gauge::default(),
+            ledger_stopped: Gauge::default(),
         };
         m.register();
         m
@@ -240,6 +252,27 @@ impl Metrics {
             self.usage_dropped.clone(),
         );
         r.register("internal_errors", "Errors that should not happen", self.internal_errors.clone());
+        self.register_lender();
+    }
+
+    fn register_lender(&mut self) {
+        let r = &mut self.registry;
+        r.register("lender_up", "1 while the lender in Redis answers", self.lender_up.clone());
+        r.register(
+            "ledger_recovering",
+            "1 while the ledger in Redis lost data and lends nothing",
+            self.ledger_recovering.clone(),
+        );
+        r.register(
+            "ledger_unprotected",
+            "1 while the ledger in Redis has lost its last replica",
+            self.ledger_unprotected.clone(),
+        );
+        r.register(
+            "ledger_stopped",
+            "1 while Redis may not keep a ledger and nothing is lent",
+            self.ledger_stopped.clone(),
+        );
     }
 
     /// The page for Prometheus.

@@ -1,13 +1,17 @@
 //! What the operator does with the ledger (L14, L14a): it makes it, reads what moved, and puts back what was lost.
 
-use smartflow_store::redis::cmd;
+use smartflow_store::redis::{cmd, pipe};
 
 use super::{LenderError, RedisLender, away, wire};
 use crate::{
-    account::{AccountId, PodId, Revision},
+    account::{AccountId, Incarnation, PodId, Revision},
     book::Row,
+    message::{Batch, MoneyAsk},
     window::Window,
 };
+
+/// Above every number of the closed one; exact in a double, in which the scripts compare.
+const LAST_WORD: u64 = (1 << 53) - 1;
 
 /// How an empty ledger is made.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +87,48 @@ impl RedisLender {
         let upto = found.iter().map(|(_, at)| *at as i64).max().unwrap_or(since);
         let accounts = found.iter().filter_map(|(id, _)| wire::id(id).map(AccountId)).collect();
         Ok(Moved { accounts, upto })
+    }
+
+    /// Closes an incarnation whose pod is gone from the API (L5a): what it held is forfeited at once. `row` as last read.
+    ///
+    /// # Errors
+    /// Redis did not answer.
+    pub async fn close(&self, account: AccountId, window: Window, row: &Row) -> Result<(), LenderError> {
+        let ask = MoneyAsk {
+            account,
+            window,
+            incarnation: row.incarnation,
+            pod: row.pod,
+            number: LAST_WORD,
+            totals: row.totals,
+            reservation: 0,
+            lend: None,
+            limit: None,
+            close: true,
+            closed_total: 0,
+        };
+        let batch = Batch {
+            incarnation: Incarnation(0),
+            pod: PodId(0),
+            recalls_after: u64::MAX,
+            money: vec![ask],
+            rates: Vec::new(),
+        };
+        self.ask(&batch).await.map(|_| ())
+    }
+
+    /// A pod that has closed all its incarnations, or whose were closed, is not waited for when data is lost (L14), and
+    /// does not count in the fleet.
+    ///
+    /// # Errors
+    /// Redis did not answer.
+    pub async fn leave(&self, pod: PodId) -> Result<(), LenderError> {
+        let base = self.base();
+        let mut both = pipe();
+        both.cmd("ZREM").arg(format!("{base}:fleet")).arg(pod.to_string());
+        both.cmd("SREM").arg(format!("{base}:awaited")).arg(pod.to_string());
+        self.redis.pipeline(&both).await.map_err(away)?;
+        Ok(())
     }
 
     /// Puts back a window as it was last read; rows that a pod has reported since stay as they are. Answers how many

@@ -375,6 +375,56 @@ async fn l14a_with_a_replica_a_grant_counts_only_when_it_has_it() {
 }
 
 #[tokio::test]
+async fn l5a_the_operator_closes_what_a_pod_that_is_gone_held_and_an_administrator_writes_it_off() {
+    let mut server = RedisServer::start_with(Setup { durable: true, ..Setup::default() });
+    let first = fresh(&server, LEASE).await;
+    say(&first, ask(1, Totals::default(), 400)).await;
+    let window = ask(1, Totals::default(), 0).window;
+    let row = first.standing(AccountId(7)).await.unwrap()[0].rows[0];
+    assert!(first.write_off(AccountId(7), window, row.incarnation).await.is_err(), "it may still spend");
+    first.close(AccountId(7), window, &row).await.unwrap();
+    let late = say(&first, ask(2, totals(400, 0, 0), 500)).await;
+    assert_eq!((late.granted, late.closed), (400, true), "a pod that was thought gone gets no more");
+    assert_eq!((late.forfeited, late.lendable), (400, 600));
+    assert_eq!(first.write_off(AccountId(7), window, row.incarnation).await.unwrap(), 400);
+    assert_eq!(first.standing(AccountId(7)).await.unwrap()[0].forfeited, 0);
+    // It is not waited for when the server comes back as another one.
+    first.leave(PodId(0xA)).await.unwrap();
+    let prefix = first.redis.prefix().to_owned();
+    server.restart();
+    let lender = lender(&server, &prefix, LEASE).await;
+    Lender::exchange(&lender, NOW, &heartbeat(0)).await.unwrap();
+    assert!(!lender.health().recovering, "nobody is left to wait for");
+}
+
+#[tokio::test]
+async fn l15_a_user_limited_to_the_prefix_is_enough() {
+    let user = "user smartflow on >secret ~mine:* +@all -@dangerous +info";
+    let server = RedisServer::start_with(Setup { lines: vec![user.to_owned()], ..Setup::default() });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "secret").unwrap();
+    let url = format!("redis://smartflow@127.0.0.1:{}", server.port);
+    let options = |prefix: &str| Options {
+        prefix: prefix.to_owned(),
+        password: smartflow_store::redis::Password::File(file.path().to_owned()),
+        command_timeout: LIMIT,
+        ..Options::new(Address::parse(&url).unwrap())
+    };
+    let redis = Redis::start(options("mine")).unwrap();
+    redis.ready(LIMIT).await.unwrap();
+    let lender = RedisLender::new(redis, LEASE);
+    lender.create(&Creation { generation: 1, ..Creation::default() }).await.unwrap().unwrap();
+    assert_eq!(say(&lender, ask(1, Totals::default(), 10)).await.granted, 10);
+    assert_eq!(lender.standing(AccountId(7)).await.unwrap().len(), 1);
+    assert!(lender.recalls(Incarnation(1), 0).await.unwrap().accounts.is_empty());
+    assert!(lender.purge(AccountId(7)).await.unwrap());
+    let other = Redis::start(options("others")).unwrap();
+    other.ready(LIMIT).await.unwrap();
+    let other = RedisLender::new(other, LEASE);
+    assert!(other.create(&Creation { generation: 1, ..Creation::default() }).await.is_err());
+}
+
+#[tokio::test]
 async fn l8_a_recall_reaches_a_blocked_reader_at_once() {
     let server = RedisServer::start();
     let lender = Arc::new(fresh(&server, LEASE).await);

@@ -20,7 +20,8 @@ end
 ledger.lends = not ledger.recovering and not ledger.stopped and (not unprotected or head[5] == '1')
 
 local ms = floor(ledger.mono / 1000)
-call('ZADD', FLEET, ms, pod)
+-- Whoever speaks for others (the operator) is no pod.
+if tonumber(pod, 16) ~= 0 then call('ZADD', FLEET, ms, pod) end
 call('ZREMRANGEBYSCORE', FLEET, '-inf', ms - 48 * HOUR)
 call('ZREMRANGEBYSCORE', MOVED, '-inf', ledger.wall - KEPT)
 local fleet = call('ZCOUNT', FLEET, '(' .. format('%.0f', ms - 60000), '+inf')

@@ -93,7 +93,7 @@ pub struct MoneyAnswer {
     pub granted: i64,
     /// Lend exactly what is needed, no refill ahead, report at every settle (L7).
     pub tight: bool,
-    /// The ask could not be met: not enough is lendable, or the ledger is recovering.
+    /// The ask could not be met: not enough is lendable. A ledger that recovers neither lends nor says this.
     pub short: bool,
     /// The usual size of a grant at this moment.
     pub size: i64,

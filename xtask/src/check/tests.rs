@@ -140,3 +140,12 @@ fn a_promise_whose_test_is_gone_is_refused() {
     let lost: Vec<_> = found.iter().filter(|finding| finding.starts_with("docs/faults.md")).collect();
     assert_eq!(lost, ["docs/faults.md: there is no test `it_did_what_it_said`"]);
 }
+
+#[test]
+fn what_only_a_feature_brings_does_not_make_a_pure_crate_wait() {
+    let ledger = ("smartflow-ledger", "dataplane/ledger", &["tokio"][..]);
+    let (_folder, mut workspace) = world(&[ledger, ("tokio", "", &[])], &[]);
+    assert_eq!(purity::check(&workspace).unwrap().len(), 1);
+    workspace.packages.get_mut("smartflow-ledger").unwrap().optional.insert("tokio".to_owned());
+    assert!(purity::check(&workspace).unwrap().is_empty());
+}

@@ -96,11 +96,15 @@ local function handle_money(ledger, speaker, line)
   if ask.at_least then
     local need = minus(ask.at_least, row.G)
     if state == 'O' and not row.closed and fresh then
-      if ledger.lends then granted = grant(need, wish, ask.background) end
+      -- A ledger that lends nothing now does not refuse either: the caller hears that it is unavailable, not that the
+      -- budget has ended.
+      if ledger.lends then
+        granted = grant(need, wish, ask.background)
+        short = less(ZERO, need) and not less(ZERO, granted)
+      end
       row.G = plus(row.G, granted)
-      short = less(ZERO, need) and not less(ZERO, granted)
     end
-    if short and not ask.background and ledger.lends then ledger.recall(ask.account, ask.who) end
+    if short and not ask.background then ledger.recall(ask.account, ask.who) end
   end
   call('HSET', page.key, ask.who, line_of(row))
   if page.folded then save_sums(page) end

@@ -253,11 +253,9 @@ impl Courier {
         // Others may hold money of a ledger that was there before: they are waited for.
         let lost = known > 0 || self.returning;
         let generation = (known + 1).max(u64::try_from(wall).unwrap_or(1));
-        match self.lender.create(&Creation { generation, lost, pods: Vec::new() }).await {
-            Ok(Some(generation)) => {
-                tracing::warn!(generation, lost, "there was no ledger in Redis: made one")
-            }
-            Ok(None) | Err(_) => {}
+        let creation = Creation { generation, lost, pods: Vec::new() };
+        if let Ok(Some(generation)) = self.lender.create(&creation).await {
+            tracing::warn!(generation, lost, "there was no ledger in Redis: made one");
         }
     }
 

@@ -33,6 +33,12 @@ macro_rules! reasons {
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name)),+ }
             }
+
+            /// The reason of that word.
+            #[must_use]
+            pub fn of(word: &str) -> Option<Self> {
+                match word { $(stringify!($name) => Some(Self::$name),)+ _ => None }
+            }
         }
     };
 }
@@ -106,6 +112,8 @@ reasons! {
     NoModelMatches,
     /// A kept spec can no longer be used.
     LastGoodUnusable,
+    /// The operator says something that this version of the gateway cannot read.
+    GatewayTooOld,
 }
 
 impl fmt::Display for Reason {

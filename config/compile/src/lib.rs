@@ -13,10 +13,15 @@
 //!            Compiled { snapshot, reports }   Report::conditions, locate(text, object, path)
 //! ```
 //!
+//! ```text
+//! Compiler::carry(object) ──► Carried ──► Object::carried      from the operator to the pods, which compile it again
+//! ```
+//!
 //! [`compile`] is [`Compiler::apply`] on an empty compiler; a property test holds any sequence of changes equal to
 //! compiling the outcome at once. Cost of a change is that of what it touches: a key, its descendants and whoever has
 //! the same token; a provider, its namespace's names and the keys that grant them.
 
+mod carry;
 mod catalog;
 mod compiler;
 mod finding;
@@ -31,6 +36,7 @@ mod schema;
 mod value;
 mod yaml;
 
+pub use carry::{Carried, LEVEL, Restraint};
 pub use catalog::{Entry, EntryAuth, EntryProtocol, catalog};
 pub use compiler::{Change, Compiled, Compiler, compile};
 pub use finding::{Condition, Finding, Position, Reason, Severity};

@@ -102,7 +102,10 @@ pub struct Object {
     pub(crate) body: Body,
     /// What is in force comes from a spec that was kept.
     pub(crate) last_good: bool,
-    spec: Option<Box<str>>,
+    /// The spec that is in force, as JSON: today's when it is valid, else the one that was kept.
+    pub(crate) spec: Option<Box<str>>,
+    /// When it was created, Unix seconds; 0 = not known.
+    pub(crate) created: i64,
 }
 
 /// What an object says.
@@ -152,7 +155,7 @@ impl Object {
                 body
             }
         };
-        Self { id, findings, body, last_good: false, spec: last_good }
+        Self { id, findings, body, last_good: false, spec: last_good, created: 0 }
     }
 
     /// Which object it is.
@@ -177,7 +180,15 @@ impl Object {
     /// Secrets and Namespaces. It holds no credential.
     #[must_use]
     pub fn spec(&self) -> Option<&str> {
-        self.spec.as_deref()
+        self.spec.as_deref().filter(|_| !self.last_good)
+    }
+
+    /// Says when the object was created (Unix seconds, as the API server noted it): of two keys with one token the
+    /// earlier one has it. Where nobody says so, the first by namespace and name has it.
+    #[must_use]
+    pub fn with_created(mut self, seconds: i64) -> Self {
+        self.created = seconds;
+        self
     }
 
     /// Lets `spec`, kept from [`Object::spec`], serve in place of an invalid one. `disabled` and `expiresAt` of today's
@@ -207,6 +218,7 @@ impl Object {
             (_, old) => old,
         };
         self.last_good = true;
+        self.spec = Some(spec.into());
         self
     }
 
@@ -214,6 +226,8 @@ impl Object {
     /// `disabled` and `expiresAt` of a key; of policies, what either concerns; of namespaces, only labels that both have.
     #[must_use]
     pub fn restricted_by(mut self, other: &Self) -> Self {
+        // What is in force is no longer what any spec says.
+        self.spec = None;
         match (&mut self.body, &other.body) {
             (Body::Key { draft, salvage, .. }, Body::Key { salvage: more, .. }) => {
                 salvage.disabled |= more.disabled;
@@ -294,7 +308,13 @@ impl Object {
     }
 }
 
-fn body(kind: Kind, name: &ObjectName, spec: &Value, written: &Value, findings: &mut Vec<Finding>) -> Body {
+pub(crate) fn body(
+    kind: Kind,
+    name: &ObjectName,
+    spec: &Value,
+    written: &Value,
+    findings: &mut Vec<Finding>,
+) -> Body {
     match kind {
         Kind::LLMProvider => {
             let draft = checked(spec, findings, |spec, findings| provider::draft(name, spec, findings));

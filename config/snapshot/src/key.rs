@@ -33,6 +33,10 @@ pub struct Key {
     pub expires_at: Option<i64>,
     /// Keys whose budgets and limits also pay, nearest first; resolved and free of cycles.
     pub parents: Box<[ObjectName]>,
+    /// When the object was created, Unix seconds, 0 = not known: of two keys with one token the earlier one has it. It
+    /// changes nothing about calls, so that it is no part of the content.
+    #[serde(skip)]
+    pub created: i64,
 }
 
 /// What a key without a usable token is found under: not the hash of anything that is known.

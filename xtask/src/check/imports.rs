@@ -14,11 +14,16 @@ const MAY_IMPORT: [(&str, Option<&[&str]>); 12] = [
     ("smartflow-rig", Some(&["smartflow-programs"])),
     ("smartflow-compile", Some(&["smartflow-crds", "smartflow-snapshot"])),
     (
+        "smartflow-transport",
+        Some(&["smartflow-crds", "smartflow-snapshot", "smartflow-compile", "smartflow-store"]),
+    ),
+    (
         "smartflow-gateway",
         Some(&[
             "smartflow-crds",
             "smartflow-snapshot",
             "smartflow-compile",
+            "smartflow-transport",
             "smartflow-dialect",
             "smartflow-ledger",
             "smartflow-store",

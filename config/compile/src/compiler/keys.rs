@@ -122,6 +122,14 @@ impl Compiler {
         self.keys.entries.contains_key(name) || self.snapshot.keys_by_name.get(name).is_some()
     }
 
+    /// The token that a key claims, whoever has it.
+    pub(super) fn token_claimed(&self, name: &ObjectName) -> Option<TokenHash> {
+        match self.keys.entries.get(name) {
+            Some(entry) => entry.token(),
+            None => self.snapshot.keys_by_name.get(name)?.token,
+        }
+    }
+
     /// All VirtualKeys that are declared.
     pub(super) fn key_names(&self) -> impl Iterator<Item = &ObjectName> {
         let ordinary = self.snapshot.keys_by_name.iter().map(|(name, _)| name);
@@ -248,7 +256,7 @@ impl Compiler {
             }
         }
         if let Some(token) = token {
-            self.claim(token, name);
+            self.claim(token, (key.created, name.clone()));
         }
     }
 

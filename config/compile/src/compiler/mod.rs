@@ -1,5 +1,6 @@
 //! Objects to entries of a snapshot, recomputing only what a change touches.
 
+mod carry;
 mod chains;
 mod grants;
 mod keys;
@@ -193,7 +194,7 @@ impl Compiler {
     }
 
     fn set(&mut self, object: Object, dirty: &mut Dirty) {
-        let Object { mut id, findings, body, last_good, .. } = object;
+        let Object { mut id, findings, body, last_good, created, .. } = object;
         id.name.namespace = self.pool.text(id.name.namespace);
         if !self.contains(&id) {
             dirty.namespaces |= self.namespaces.settle(&id);
@@ -202,13 +203,17 @@ impl Compiler {
         let findings: Box<[Finding]> = findings.into();
         match body {
             Body::Provider(draft) => {
-                self.use_secrets(&id, draft.iter().flat_map(|d| d.secrets()));
+                let secrets = draft.iter().flat_map(|d| d.secrets());
+                for secret in self.use_secrets(&id, secrets) {
+                    // What is carried of them are the values that providers use.
+                    dirty.report(Kind::Secret, &secret);
+                }
                 self.providers.set(&id.name, draft, last_good, findings);
                 dirty.providers.insert(id.name);
             }
             Body::Chain(draft) => self.set_chain(&id.name, draft, last_good, findings, dirty),
             Body::Key { draft, generated, .. } => {
-                let draft = draft.map(|draft| with_token(*draft, generated));
+                let draft = draft.map(|draft| with_token(*draft, generated, created));
                 self.use_secrets(&id, draft.iter().filter_map(|d| d.token.secret()));
                 self.set_key(&id.name, draft, last_good, findings, dirty);
                 dirty.keys.insert(id.name);
@@ -233,7 +238,9 @@ impl Compiler {
             return;
         }
         dirty.namespaces |= self.namespaces.leave(id);
-        self.use_secrets(id, std::iter::empty());
+        for secret in self.use_secrets(id, std::iter::empty()) {
+            dirty.report(Kind::Secret, &secret);
+        }
         match id.kind {
             Kind::LLMProvider => {
                 self.providers.withdraw(&id.name);
@@ -272,7 +279,8 @@ impl Compiler {
     }
 }
 
-fn with_token(mut draft: KeyDraft, generated: Option<TokenHash>) -> KeyDraft {
+fn with_token(mut draft: KeyDraft, generated: Option<TokenHash>, created: i64) -> KeyDraft {
+    draft.key.created = created;
     if draft.token == TokenSource::Generated {
         draft.key.token = generated;
     }

@@ -7,7 +7,8 @@ use smartflow_snapshot::ObjectName;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// A namespace is there as soon as something is in it, or when it is declared.
+/// A namespace is there as soon as something is in it, or when it is declared. Secrets do not count: nothing calls
+/// from a namespace that holds nothing else, and pods are told of few Secrets.
 #[derive(Debug, Default)]
 pub(super) struct Namespaces {
     population: HashMap<Arc<str>, usize>,
@@ -17,7 +18,7 @@ pub(super) struct Namespaces {
 impl Namespaces {
     /// An object comes to live in its namespace. True when the namespace is new.
     pub(super) fn settle(&mut self, id: &ObjectRef) -> bool {
-        if id.kind == Kind::Namespace {
+        if matches!(id.kind, Kind::Namespace | Kind::Secret) {
             return false;
         }
         let count = self.population.entry(id.name.namespace.clone()).or_default();
@@ -27,6 +28,9 @@ impl Namespaces {
 
     /// An object leaves its namespace. True when nothing is left in it.
     pub(super) fn leave(&mut self, id: &ObjectRef) -> bool {
+        if matches!(id.kind, Kind::Namespace | Kind::Secret) {
+            return false;
+        }
         let Some(count) = self.population.get_mut(&id.name.namespace) else { return false };
         *count = count.saturating_sub(1);
         let empty = *count == 0;

@@ -46,6 +46,17 @@ impl Providers {
         self.entries.keys()
     }
 
+    /// Keys of the Secret `secret` that the provider refers to.
+    pub(super) fn keys_of<'a>(
+        &'a self,
+        provider: &ObjectName,
+        secret: &'a ObjectName,
+    ) -> impl Iterator<Item = &'a str> {
+        let draft = self.entries.get(provider).and_then(|e| e.draft.as_ref());
+        let refers = move |s: &&SecretKey| *s.name == *secret.name;
+        draft.into_iter().flat_map(|d| d.secrets()).filter(refers).map(|s| &*s.key)
+    }
+
     pub(super) fn set(
         &mut self,
         name: &ObjectName,

@@ -41,6 +41,11 @@ impl Secrets {
         Some(findings)
     }
 
+    /// A Secret as it was declared.
+    pub(super) fn get(&self, name: &ObjectName) -> Option<&SecretData> {
+        self.entries.get(name).map(|(data, _)| data)
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &ObjectName> {
         self.entries.keys()
     }
@@ -88,23 +93,30 @@ impl Secrets {
 }
 
 impl Compiler {
-    /// Notes which Secrets an object refers to now.
-    pub(super) fn use_secrets<'a>(&mut self, id: &ObjectRef, secrets: impl Iterator<Item = &'a SecretKey>) {
+    /// Notes which Secrets an object refers to now. Returns those, and those that it referred to before.
+    pub(super) fn use_secrets<'a>(
+        &mut self,
+        id: &ObjectRef,
+        secrets: impl Iterator<Item = &'a SecretKey>,
+    ) -> BTreeSet<ObjectName> {
         let now: BTreeSet<ObjectName> =
             secrets.map(|s| ObjectName::new(id.name.namespace.clone(), &*s.name)).collect();
-        for secret in self.secrets.uses.remove(id).into_iter().flatten() {
-            if let Some(users) = self.secrets.users.get_mut(&secret) {
+        let mut touched = self.secrets.uses.remove(id).unwrap_or_default();
+        for secret in &touched {
+            if let Some(users) = self.secrets.users.get_mut(secret) {
                 users.remove(id);
                 if users.is_empty() {
-                    self.secrets.users.remove(&secret);
+                    self.secrets.users.remove(secret);
                 }
             }
         }
         for secret in &now {
             self.secrets.users.entry(secret.clone()).or_default().insert(id.clone());
         }
+        touched.extend(now.iter().cloned());
         if !now.is_empty() {
             self.secrets.uses.insert(id.clone(), now);
         }
+        touched
     }
 }

@@ -5,29 +5,32 @@ use crate::object::Kind;
 use smartflow_snapshot::{ObjectName, TokenHash};
 use std::collections::{BTreeSet, HashMap};
 
+/// When the claimant was created, and who it is: the first in this order has the token.
+type Claim = (i64, ObjectName);
+
 /// Who claims which token. The ordinary case (one claimant, and it is served) is kept in the snapshot alone.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
-    claims: HashMap<TokenHash, BTreeSet<ObjectName>>,
+    claims: HashMap<TokenHash, BTreeSet<Claim>>,
     touched: BTreeSet<TokenHash>,
 }
 
 impl Compiler {
     /// `name` has `token`.
-    pub(super) fn claim(&mut self, token: TokenHash, name: &ObjectName) {
+    pub(super) fn claim(&mut self, token: TokenHash, claim: Claim) {
         self.tokens.touched.insert(token);
         let claims = self.tokens.claims.entry(token).or_default();
         if let Some(owner) = self.snapshot.keys.get(&token) {
-            claims.insert(owner.name.clone());
+            claims.insert((owner.created, owner.name.clone()));
         }
-        claims.insert(name.clone());
+        claims.insert(claim);
     }
 
     /// `name` no longer has `token`.
     pub(super) fn unclaim(&mut self, token: TokenHash, name: &ObjectName) {
         self.tokens.touched.insert(token);
         if let Some(claims) = self.tokens.claims.get_mut(&token) {
-            claims.remove(name);
+            claims.retain(|(_, claimant)| claimant != name);
             if claims.is_empty() {
                 self.tokens.claims.remove(&token);
             }
@@ -37,12 +40,12 @@ impl Compiler {
         }
     }
 
-    /// Decides who has the tokens that changes touched: the first by namespace and name.
+    /// Decides who has the tokens that changes touched: the earliest, then the first by namespace and name.
     pub(super) fn settle_tokens(&mut self, dirty: &mut Dirty) {
         let mut turned = Vec::new();
         for claims in self.tokens.touched.iter().filter_map(|t| self.tokens.claims.get(t)) {
-            let winner = claims.first();
-            for claimant in claims {
+            let winner = claims.first().map(|(_, winner)| winner);
+            for (_, claimant) in claims {
                 let in_use_by = winner.filter(|w| *w != claimant);
                 if self.keys.in_use_by(claimant) != in_use_by {
                     turned.push((claimant.clone(), in_use_by.cloned()));
@@ -62,7 +65,7 @@ impl Compiler {
     pub(super) fn publish_tokens(&mut self) {
         for token in std::mem::take(&mut self.tokens.touched) {
             let Some(claims) = self.tokens.claims.get(&token) else { continue };
-            let winner = claims.first().and_then(|w| self.snapshot.keys_by_name.get(w)).cloned();
+            let winner = claims.first().and_then(|(_, w)| self.snapshot.keys_by_name.get(w)).cloned();
             match winner {
                 Some(key) => {
                     self.snapshot.keys.insert(key);

@@ -56,7 +56,7 @@ pub(crate) fn closed(name: &ObjectName, spec: &Value, findings: &[Finding]) -> P
 }
 
 /// Each list of targets without a fault. Leaving one out widens what is matched, so that nothing slips through.
-fn salvage_targets(spec: &Value, findings: &[Finding]) -> Targets {
+pub(crate) fn salvage_targets(spec: &Value, findings: &[Finding]) -> Targets {
     let list = |name: &str| -> Vec<String> {
         let path = format!("spec.targets.{name}");
         if findings.iter().any(|f| f.path.starts_with(&path) || f.doubles(&path)) {
@@ -135,7 +135,7 @@ fn access(spec: &crds::PolicyAccess) -> Access {
     }
 }
 
-fn enforcement(mode: crds::Enforcement) -> Option<Enforcement> {
+pub(crate) fn enforcement(mode: crds::Enforcement) -> Option<Enforcement> {
     match mode {
         crds::Enforcement::Enforce => Some(Enforcement::Enforce),
         crds::Enforcement::DryRun => Some(Enforcement::DryRun),

@@ -95,6 +95,7 @@ pub(crate) fn draft(name: &ObjectName, spec: &Value, findings: &mut Vec<Finding>
             disabled: spec.disabled,
             expires_at: spec.expires_at.as_deref().and_then(time),
             parents: Box::default(),
+            created: 0,
         },
         token: match (&spec.sha256, &spec.existing_secret_ref) {
             (Some(_), _) => TokenSource::Spec,
@@ -131,7 +132,7 @@ fn override_of(what: crds::Override) -> Override {
 }
 
 /// 64 hexadecimal digits as 32 bytes.
-fn hash(text: &str) -> Option<TokenHash> {
+pub(crate) fn hash(text: &str) -> Option<TokenHash> {
     let mut bytes = [0; 32];
     for (i, byte) in bytes.iter_mut().enumerate() {
         *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;

@@ -1,5 +1,7 @@
 //! Objects by words, for tests.
 
+pub(crate) mod edit;
+
 use serde_json::{Value, json};
 use smartflow_compile::{Compiled, Kind, Object, ObjectRef, Reason, Report, Resources, Settings, compile};
 use smartflow_snapshot::ObjectName;

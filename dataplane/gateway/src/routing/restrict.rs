@@ -134,6 +134,7 @@ mod tests {
             disabled: false,
             expires_at: None,
             parents: Box::default(),
+            created: 0,
         }
     }
 

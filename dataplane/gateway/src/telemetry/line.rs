@@ -252,6 +252,7 @@ pub(crate) mod tests {
             disabled: false,
             expires_at: None,
             parents: Box::default(),
+            created: 0,
         }
     }
 

@@ -4,7 +4,7 @@ use super::Findings;
 use crate::workspace::Workspace;
 
 /// Package, and what of ours it may be built with. `None` = anything. A package that is not listed is a finding.
-const MAY_IMPORT: [(&str, Option<&[&str]>); 12] = [
+const MAY_IMPORT: &[(&str, Option<&[&str]>)] = &[
     ("smartflow-crds", Some(&[])),
     ("smartflow-snapshot", Some(&[])),
     ("smartflow-dialect", Some(&[])),

@@ -4,7 +4,6 @@
 pub mod event;
 pub mod leg;
 pub mod line;
-mod log_file;
 pub mod metrics;
 pub mod trace;
 pub mod usage;

@@ -4,10 +4,10 @@
 
 use super::Metrics;
 use super::line::UsageLine;
-use super::log_file::LogFile;
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -145,10 +145,10 @@ impl Writer {
     /// When the file cannot be opened or the thread not started.
     pub fn start(place: &str, runtimes: usize, metrics: &Metrics) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let sink = match place {
+        let sink: Option<Box<dyn Write + Send>> = match place {
             "off" => None,
-            "stdout" => Some(LogFile::stdout()?),
-            file => Some(LogFile::append(Path::new(file))?),
+            "stdout" => Some(Box::new(io::stdout())),
+            file => Some(Box::new(append(Path::new(file))?)),
         };
         let queue = || Queue {
             waiting: sink.is_some().then(Mutex::default),
@@ -183,14 +183,19 @@ impl Drop for Writer {
     }
 }
 
-fn write_until(stop: &AtomicBool, queues: &[Arc<Queue>], mut sink: Option<LogFile>) {
+fn append(path: &Path) -> io::Result<File> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
+}
+
+fn write_until(stop: &AtomicBool, queues: &[Arc<Queue>], mut sink: Option<Box<dyn Write + Send>>) {
     let mut text = Vec::new();
     loop {
         let last = stop.load(Ordering::Acquire);
         for queue in queues {
             queue.take(&mut text);
             if let Some(out) = sink.as_mut().filter(|_| !text.is_empty())
-                && let Err(error) = out.write(&text)
+                && let Err(error) = out.write_all(&text).and_then(|()| out.flush())
             {
                 tracing::error!(%error, "usage lines cannot be written");
             }

@@ -83,9 +83,8 @@ impl Workspace {
         let mut seen = BTreeSet::from([package.id.as_str()]);
         let mut names = BTreeSet::new();
         let direct = self.graph.get(&package.id).map_or(&[][..], |(_, next)| next);
-        let chosen = |id: &&String| {
-            self.graph.get(*id).is_some_and(|(name, _)| !package.optional.contains(name))
-        };
+        let chosen =
+            |id: &&String| self.graph.get(*id).is_some_and(|(name, _)| !package.optional.contains(name));
         let mut open: Vec<&str> = direct.iter().filter(chosen).map(String::as_str).collect();
         while let Some(id) = open.pop() {
             let Some((name, next)) = self.graph.get(id) else { continue };

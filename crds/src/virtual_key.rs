@@ -155,6 +155,10 @@ pub struct VirtualKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), extend("format" = "date-time"))]
     pub resets_at: Option<String>,
+    /// What gateways that were lost may have spent beyond `spentUSD`, US dollars; it cannot be spent again in this period.
+    #[serde(rename = "unattributedUSD", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub unattributed_usd: Option<String>,
     /// Name of the Secret that holds the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]

@@ -96,6 +96,8 @@ reasons! {
     SecretNotLabelled,
     /// The Secret's value refers to something (environment, file) that could not be read.
     SecretUnresolved,
+    /// The Secret that a token is to be written to belongs to somebody else.
+    SecretNotOwned,
     /// The Secret's value cannot be used.
     SecretInvalid,
     /// The parent key does not exist or is invalid.

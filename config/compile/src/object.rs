@@ -271,6 +271,13 @@ impl Object {
         self
     }
 
+    /// Says of the object what only its source knows, and leaves in force what is in force.
+    #[must_use]
+    pub fn blame(mut self, finding: Finding) -> Self {
+        self.findings.push(finding);
+        self
+    }
+
     /// True for a VirtualKey whose token is to be made by whoever runs the compiler.
     #[must_use]
     pub fn needs_token(&self) -> bool {

@@ -45,7 +45,7 @@ pub enum Programmed {
 /// One condition of `status.conditions`, without the times and the generation that only the writer knows.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ConditionState {
-    /// `Accepted`, `ResolvedRefs`, `Programmed`, `Ready` or `Stalled`.
+    /// `Accepted`, `ResolvedRefs`, `Programmed`, `Ready`, `Reconciling` or `Stalled`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// `True`, `False` or `Unknown`.
@@ -56,6 +56,9 @@ pub struct ConditionState {
     pub message: String,
 }
 
+/// Reason of what is published and not yet in force everywhere.
+const PENDING: &str = "Pending";
+
 impl Report {
     /// True when the object is in force as it stands.
     #[must_use]
@@ -63,8 +66,9 @@ impl Report {
         self.serving == Serving::Current && !self.findings.iter().any(Finding::is_error)
     }
 
-    /// The conditions that say this. None for Secrets and Namespaces, which are not ours to write to. `Stalled` is
-    /// there only when it is true: the object is wrong by itself, so that waiting does not help.
+    /// The conditions that say this. None for Secrets and Namespaces, which are not ours to write to. Two are there only
+    /// when they are true, for tools that wait: `Stalled`, the object is wrong by itself, so that waiting does not help;
+    /// `Reconciling`, it is on its way, so that `Ready` is not known yet rather than false.
     #[must_use]
     pub fn conditions(&self, programmed: &Programmed) -> Vec<ConditionState> {
         if matches!(self.object.kind, Kind::Secret | Kind::Namespace) {
@@ -74,14 +78,20 @@ impl Report {
         let resolved =
             self.condition("ResolvedRefs", Condition::ResolvedRefs, "Everything that it refers to is there.");
         let programmed = self.programmed(programmed);
-        let ready = self.ready([&accepted, &resolved, &programmed]);
+        let mut ready = self.ready([&accepted, &resolved, &programmed]);
+        let pending = ready.reason == PENDING;
+        if pending {
+            ready.status = "Unknown";
+        }
+        let reconciling =
+            pending.then(|| ConditionState { kind: "Reconciling", status: "True", ..programmed.clone() });
         let stalled = (accepted.status == "False").then(|| ConditionState {
             kind: "Stalled",
             status: "True",
             reason: accepted.reason,
             message: accepted.message.clone(),
         });
-        [accepted, resolved, programmed, ready].into_iter().chain(stalled).collect()
+        [accepted, resolved, programmed, ready].into_iter().chain(reconciling).chain(stalled).collect()
     }
 
     fn condition(&self, kind: &'static str, condition: Condition, fine: &str) -> ConditionState {
@@ -113,7 +123,7 @@ impl Report {
             (Serving::Current, Programmed::Yes) => {
                 ("True", "Programmed", format!("It is in force{without}."))
             }
-            (Serving::Current, Programmed::No) => ("False", "Pending", "It is on its way.".to_owned()),
+            (Serving::Current, Programmed::No) => ("False", PENDING, "It is on its way.".to_owned()),
             (Serving::Current, Programmed::Unknown(reason, message)) => ("Unknown", *reason, message.clone()),
         };
         ConditionState { kind: "Programmed", status, reason, message }

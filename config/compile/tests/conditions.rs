@@ -29,15 +29,19 @@ fn look(spec: Value, programmed: &Programmed) -> Vec<(&'static str, &'static str
 fn a_sound_object_is_ready_once_it_runs() {
     let spec = json!({ "models": ["*"] });
     let accepted = [("Accepted", "True", "Accepted"), ("ResolvedRefs", "True", "ResolvedRefs")];
-    let all = |rest: [(&'static str, &'static str, &'static str); 2]| [&accepted[..], &rest[..]].concat();
-    let runs = all([("Programmed", "True", "Programmed"), ("Ready", "True", "Ready")]);
+    let all = |rest: &[(&'static str, &'static str, &'static str)]| [&accepted[..], rest].concat();
+    let runs = all(&[("Programmed", "True", "Programmed"), ("Ready", "True", "Ready")]);
     assert_eq!(look(spec.clone(), &Programmed::Yes), runs);
-    let waits = all([("Programmed", "False", "Pending"), ("Ready", "False", "Pending")]);
+    let waits = all(&[
+        ("Programmed", "False", "Pending"),
+        ("Ready", "Unknown", "Pending"),
+        ("Reconciling", "True", "Pending"),
+    ]);
     assert_eq!(look(spec.clone(), &Programmed::No), waits);
     let unknown = Programmed::Unknown("NoGateways", "No gateway is there.".to_owned());
     assert_eq!(
         look(spec, &unknown),
-        all([("Programmed", "Unknown", "NoGateways"), ("Ready", "Unknown", "NoGateways")])
+        all(&[("Programmed", "Unknown", "NoGateways"), ("Ready", "Unknown", "NoGateways")])
     );
 }
 

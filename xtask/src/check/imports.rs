@@ -29,6 +29,17 @@ const MAY_IMPORT: &[(&str, Option<&[&str]>)] = &[
             "smartflow-store",
         ]),
     ),
+    (
+        "smartflow-operator",
+        Some(&[
+            "smartflow-crds",
+            "smartflow-snapshot",
+            "smartflow-compile",
+            "smartflow-transport",
+            "smartflow-ledger",
+            "smartflow-store",
+        ]),
+    ),
     ("smartflow-e2e", None),
     ("smartflow-bench", None),
     ("xtask", None),

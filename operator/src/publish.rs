@@ -1,0 +1,174 @@
+//! The way out: batches of objects to wherever the gateways take them from, one at a time, each answered.
+
+use crate::lease::Term;
+use crate::status::{Fleet, Revision};
+use rand::Rng;
+use smartflow_compile::{Carried, ObjectRef, Settings};
+use smartflow_snapshot::ContentHash;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Shortest pause after a failure; doubled with each, up to [`LONGEST`].
+const SHORTEST: Duration = Duration::from_millis(100);
+/// Longest pause.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// What is to be published at once.
+#[derive(Debug)]
+pub struct Batch {
+    /// What gateways are told of objects; `None` = they are gone.
+    pub entries: Vec<(ObjectRef, Option<Carried>)>,
+    /// Hash of what they were compiled to.
+    pub content: ContentHash,
+    /// What the compiler was told beside the objects.
+    pub settings: Settings,
+}
+
+/// Why nothing was published.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct OutletError {
+    /// In words.
+    pub why: String,
+    /// What was published before is lost, or another's: everything is to be published anew.
+    pub anew: bool,
+}
+
+/// Where publications go.
+pub trait Outlet: Send + 'static {
+    /// Publishes `batch` under `term`. With `whole` it is all that there is: whatever else is published is taken back.
+    fn publish(
+        &mut self,
+        term: Term,
+        whole: bool,
+        batch: Batch,
+    ) -> impl Future<Output = Result<Revision, OutletError>> + Send;
+
+    /// The valid spec that was last published of `id`, for an object that is invalid now.
+    fn last_good(
+        &mut self,
+        term: Term,
+        id: &ObjectRef,
+    ) -> impl Future<Output = Result<Option<String>, OutletError>> + Send;
+
+    /// What the gateways run.
+    fn fleet(&mut self) -> impl Future<Output = Result<Fleet, OutletError>> + Send;
+}
+
+/// What the publisher is asked for.
+#[derive(Debug)]
+pub enum Job {
+    /// Publish a batch.
+    Publish {
+        /// Under which term.
+        term: Term,
+        /// It is all that there is.
+        whole: bool,
+        /// What.
+        batch: Batch,
+    },
+    /// Find out which valid specs were published of objects that are invalid now.
+    Recall {
+        /// Under which term.
+        term: Term,
+        /// Of which.
+        ids: Vec<ObjectRef>,
+    },
+}
+
+/// A job that was tried.
+#[derive(Debug)]
+pub enum Ended {
+    /// A batch is published.
+    Published {
+        /// What was in it.
+        ids: Vec<ObjectRef>,
+        /// The revision that contains it.
+        revision: Revision,
+    },
+    /// These specs were published.
+    Recalled(Vec<(ObjectRef, String)>),
+    /// It failed.
+    Failed {
+        /// What was to be published.
+        ids: Vec<ObjectRef>,
+        /// Why.
+        error: OutletError,
+    },
+    /// Nothing was asked for: what was published is lost.
+    Lost(OutletError),
+}
+
+/// How often it is asked what the gateways run.
+const ASK: Duration = Duration::from_millis(100);
+
+/// Does one job after the other and tells what the gateways run, until nobody asks any more.
+pub async fn run(
+    mut outlet: impl Outlet,
+    mut jobs: mpsc::Receiver<Job>,
+    ended: mpsc::Sender<Ended>,
+    fleet: watch::Sender<Fleet>,
+) {
+    let mut ask = tokio::time::interval(ASK);
+    ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut pause = SHORTEST;
+    loop {
+        let end = tokio::select! {
+            job = jobs.recv() => {
+                let Some(job) = job else { return };
+                let end = work(&mut outlet, job).await;
+                if let Ended::Failed { .. } = end {
+                    let share = rand::rng().random_range(0.5..1.0);
+                    tokio::time::sleep(pause.mul_f64(share)).await;
+                    pause = (pause * 2).min(LONGEST);
+                } else {
+                    pause = SHORTEST;
+                }
+                Some(end)
+            }
+            _ = ask.tick() => look(&mut outlet, &fleet).await,
+        };
+        if let Some(end) = end
+            && ended.send(end).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+async fn work(outlet: &mut impl Outlet, job: Job) -> Ended {
+    match job {
+        Job::Publish { term, whole, batch } => {
+            let ids: Vec<ObjectRef> = batch.entries.iter().map(|(id, _)| id.clone()).collect();
+            match outlet.publish(term, whole, batch).await {
+                Ok(revision) => Ended::Published { ids, revision },
+                Err(error) => {
+                    Ended::Failed { ids, error: OutletError { anew: error.anew || whole, ..error } }
+                }
+            }
+        }
+        Job::Recall { term, ids } => {
+            let mut found = Vec::new();
+            for id in ids {
+                match outlet.last_good(term, &id).await {
+                    Ok(spec) => found.extend(spec.map(|spec| (id, spec))),
+                    Err(error) => return Ended::Failed { ids: Vec::new(), error },
+                }
+            }
+            Ended::Recalled(found)
+        }
+    }
+}
+
+async fn look(outlet: &mut impl Outlet, fleet: &watch::Sender<Fleet>) -> Option<Ended> {
+    let (now, lost) = match outlet.fleet().await {
+        Ok(now) => (now, None),
+        Err(error) if error.anew => (Fleet::Unreadable, Some(Ended::Lost(error))),
+        Err(error) => {
+            tracing::debug!(%error, "nobody knows what the gateways run");
+            (Fleet::Unreadable, None)
+        }
+    };
+    fleet.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+    lost
+}

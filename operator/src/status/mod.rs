@@ -1,0 +1,11 @@
+//! What is said of each object: which conditions, whether they differ from what is there, and when they are written.
+
+mod conditions;
+mod progress;
+mod queue;
+mod write;
+
+pub use conditions::{Extra, Wish};
+pub use progress::{Fleet, Progress, Revision, Standing};
+pub use queue::{Outcome, Queue};
+pub use write::{WriteError, write};

@@ -117,8 +117,8 @@ mod tests {
     fn nothing_is_absent_before_every_watch_was_listed() {
         let sources = sources(&[]);
         let mut synced = Synced::new(&sources);
-        for source in 0..sources.len() {
-            assert!(!synced.all(), "without {}", sources[source]);
+        for (source, named) in sources.iter().enumerate() {
+            assert!(!synced.all(), "without {named}");
             after(&mut synced, &[Note::Listing { source }, Note::Listed { source }]);
         }
         assert!(synced.all());

@@ -57,7 +57,9 @@ impl Ledger {
             let held = &state.current;
             // What other pods did is asked for again when it is a second old; a lender in this process knows of nobody.
             let fresh = self.inner.local || now.mono.saturating_sub(held.heard) < SECOND;
-            (held.known && fresh) || held.unanswered > 0
+            // A lender in this process answers at once: who finds another thread's ask under way asks, too, instead of
+            // showing nothing spent. A remote one is not asked twice.
+            (held.known && fresh) || (held.unanswered > 0 && !self.inner.local)
         };
         if !known {
             self.report(now, account);

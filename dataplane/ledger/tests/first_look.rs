@@ -5,7 +5,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     time::Duration,
 };
@@ -26,7 +26,7 @@ const LONG: Duration = Duration::from_millis(500);
 struct Slow {
     lender: FileLender,
     held: AtomicBool,
-    inside: Mutex<Sender<()>>,
+    inside: Mutex<SyncSender<()>>,
     go_on: Mutex<Receiver<()>>,
 }
 
@@ -92,7 +92,7 @@ fn a_second_look_does_not_show_nothing_spent_while_the_first_one_asks() {
         held.settle(NOW, 5_000);
         assert!(ledger.close(NOW));
     }
-    let ((inside, entered), (release, go_on)) = (channel(), channel());
+    let ((inside, entered), (release, go_on)) = (sync_channel(1), sync_channel(1));
     let lender = Arc::new(Slow {
         lender: FileLender::open(&place, NOW).unwrap(),
         held: AtomicBool::new(false),
@@ -104,7 +104,7 @@ fn a_second_look_does_not_show_nothing_spent_while_the_first_one_asks() {
     lender.held.store(true, Ordering::SeqCst);
     let look = || {
         let (ledger, key) = (ledger.clone(), key.clone());
-        let (tell, told) = channel();
+        let (tell, told) = sync_channel(1);
         std::thread::spawn(move || tell.send(ledger.view(NOW, &key).spent).unwrap());
         told
     };

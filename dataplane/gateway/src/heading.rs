@@ -1,7 +1,7 @@
 //! The head of an answer that is known whole when it is sent, and looking headers up.
 //!
-//! A header map hashes each name byte by byte at every insert and look-up, which took a tenth of a small call's time in
-//! our own code. So an answer's head is a copy of one made beforehand, whose values are then set in order, and a header
+//! A header map hashes each name byte by byte at every insert and look-up: some 3,000 of a small call's 68,000
+//! instructions (callgrind). So an answer's head is a copy of one made beforehand, whose values are then set in order, and a header
 //! whose name the `http` crate does not know by number is found by comparing: a request has few.
 
 use crate::edge::routes::{ANTHROPIC_REQUEST_ID, OPENAI_REQUEST_ID, REQUEST_ID};

@@ -40,6 +40,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()>
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     let connections = i64::try_from(shared.drain.connections()).unwrap_or(i64::MAX);
     shared.metrics.connections.set(connections);
+    shared.metrics.config.age(shared.reported.stands.load().confirmed);
     match shared.metrics.page() {
         Ok(page) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -58,15 +59,27 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
         _ => "ready",
     };
     let code = if status == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(json!({"status": status, "generation": live.generation}))).into_response()
+    let standing = shared.reported.stands.load();
+    let mut said = json!({"status": status, "generation": live.generation});
+    // Also of one that serves: what it serves may be what it had.
+    if let Some(why) = &standing.why {
+        said["why"] = json!(why);
+    }
+    (code, Json(said)).into_response()
 }
 
 async fn snapshot(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let live = shared.current.load();
     let unusable: Vec<_> =
         live.unusable.iter().map(|(n, why)| json!({"provider": n, "reason": why})).collect();
+    let standing = shared.reported.stands.load();
     Json(json!({
         "generation": live.generation,
+        "revision": standing.at.map(|at| at.to_string()),
+        "fromLastGood": standing.from_last_good,
+        "operatorHash": standing.content,
+        "sealingKeys": standing.keys,
+        "unusableEntries": *standing.unusable,
         "hash": live.snapshot.hash,
         "keys": live.snapshot.keys_by_name.len(),
         "providers": live.snapshot.providers.len(),

@@ -126,7 +126,8 @@ pub struct Serve {
     #[arg(long, env = "SMARTFLOW_DRAIN", default_value = "30s", value_parser = duration)]
     pub drain: Duration,
     #[command(flatten)]
-    /// How to reach Redis, which then lends money and rates to all gateways of the install.
+    /// How to reach Redis: it lends money and rates to all gateways of the install and, without --world, holds what an
+    /// operator published.
     pub redis: RedisFlags,
     /// With --redis: how long money that was lent may be spent without hearing from Redis.
     #[arg(long, env = "SMARTFLOW_LEASE_DURATION", default_value = "10m", value_parser = lease)]
@@ -137,6 +138,27 @@ pub struct Serve {
     /// With --redis: the pod's UID. Without one a random identity is kept in the data dir.
     #[arg(long, env = "SMARTFLOW_POD_UID", value_name = "UID", value_parser = pod_uid)]
     pub pod_uid: Option<PodId>,
+    #[command(flatten)]
+    /// How to follow an operator's configuration.
+    pub config: Config,
+}
+
+/// How to follow an operator's configuration.
+#[derive(Args, Debug, Clone)]
+pub struct Config {
+    /// File with the keys that the operator's configuration is sealed with: 32 bytes in base64 or hexadecimal a line, at
+    /// most two, the older one first. Read again when it changes.
+    #[arg(long, env = "SMARTFLOW_SEALING_KEY_FILE", value_name = "FILE")]
+    pub sealing_key_file: Option<PathBuf>,
+    /// Refuse configuration that was published longer ago than this. Default: it may be of any age.
+    #[arg(long, env = "SMARTFLOW_MAX_CONFIG_AGE", value_parser = duration)]
+    pub max_config_age: Option<Duration>,
+    /// With Redis away at the start, serve the last-good configuration of the data dir when it is at most this old.
+    #[arg(long, env = "SMARTFLOW_LAST_GOOD_MAX_AGE", default_value = "24h", value_parser = duration)]
+    pub last_good_max_age: Duration,
+    /// Read configuration as a gateway of this level would: for tests of upgrades.
+    #[arg(long, hide = true, default_value_t = smartflow_compile::LEVEL)]
+    pub config_level: u32,
 }
 
 /// How logs look.

@@ -87,7 +87,7 @@ impl Bench {
         assert!(first.faulty.is_empty(), "{:?}", first.faulty);
         let network = Network { extra: Vec::new(), tls: tls::client(&[], "test").unwrap(), proxy: None };
         let current = Current::empty(network);
-        current.activate(first.snapshot);
+        current.activate(first.snapshot, None);
         let metrics = Metrics::default();
         let usage = Writer::start("off", 1, &metrics).unwrap();
         let settings = Settings {
@@ -192,13 +192,13 @@ async fn a_key_that_is_withdrawn_gets_no_further_slice() {
     let mut serve = |keys: &str| {
         std::fs::write(bench.dir.path().join("world/keys.yaml"), keys).unwrap();
         let world = bench.files.next_change().unwrap();
-        bench.worker.shared.current.activate(world.snapshot);
+        bench.worker.shared.current.activate(world.snapshot, None);
     };
     serve(
         &KEYS.replace(r#"spec: {models: ["*"], budget"#, r#"spec: {models: ["*"], disabled: true, budget"#),
     );
     assert!(!admitted(&bench), "disabled");
-    bench.worker.shared.current.activate(Snapshot::default());
+    bench.worker.shared.current.activate(Snapshot::default(), None);
     assert!(!admitted(&bench), "deleted");
 }
 

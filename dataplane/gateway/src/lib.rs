@@ -21,6 +21,7 @@ pub mod heading;
 pub mod identity;
 pub mod listing;
 pub mod live;
+mod origin;
 pub mod pieces;
 pub mod pipeline;
 pub mod posed;

@@ -3,6 +3,7 @@
 use crate::upstream::Upstream;
 use crate::upstream::prepared::Network;
 use arc_swap::{ArcSwap, Guard};
+use smartflow_ledger::Revision;
 use smartflow_snapshot::{ObjectName, Snapshot};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub struct Live {
     pub snapshot: Snapshot,
     /// Counts activations.
     pub generation: u64,
+    /// Age of the limits in it, where an operator numbers them for all gateways.
+    pub revision: Option<Revision>,
     /// Counts activations that changed more than keys: what runtimes derived from providers, names and policies is
     /// stale when this differs.
     pub structure: u64,
@@ -45,7 +48,7 @@ impl Current {
     #[must_use]
     pub fn empty(network: Network) -> Self {
         let (snapshot, upstreams, unusable) = Default::default();
-        let live = Live { snapshot, generation: 0, structure: 0, upstreams, unusable };
+        let live = Live { snapshot, generation: 0, revision: None, structure: 0, upstreams, unusable };
         Self { live: ArcSwap::from_pointee(live), network }
     }
 
@@ -60,8 +63,8 @@ impl Current {
     }
 
     /// Prepares `snapshot` beside what serves and swaps it in. Providers that did not change are carried over, with
-    /// their connections.
-    pub fn activate(&self, snapshot: Snapshot) -> Activated {
+    /// their connections. `revision` is the operator's, where there is one.
+    pub fn activate(&self, snapshot: Snapshot, revision: Option<Revision>) -> Activated {
         let began = Instant::now();
         let old = self.live.load_full();
         let same_providers = Arc::ptr_eq(&snapshot.providers, &old.snapshot.providers);
@@ -75,7 +78,8 @@ impl Current {
         };
         let generation = old.generation + 1;
         let structure = if same { old.structure } else { generation };
-        let live = Live { snapshot, generation, structure, upstreams, unusable: unusable.clone() };
+        let unusable_too = unusable.clone();
+        let live = Live { snapshot, generation, revision, structure, upstreams, unusable: unusable_too };
         self.live.store(Arc::new(live));
         Activated { generation, took: began.elapsed(), unusable }
     }

@@ -7,14 +7,16 @@ use crate::budget::keeper::{self, Keeper, Kept};
 use crate::budget::remote;
 use crate::edge::{drain::Drain, listener, patience::Patience};
 use crate::live::Current;
+use crate::origin::Origin;
 use crate::routing::health::Wards;
-use crate::source::{self, Files};
-use crate::state::{Reported, activate};
+use crate::source::{self, redis::FollowError};
+use crate::state::Reported;
 use crate::telemetry::{Metrics, usage};
 use crate::upstream::pool::SWEEP;
 use crate::upstream::prepared::Network;
 use crate::upstream::{proxy::Proxy, proxy::ProxyError, tls, tls::TlsError};
 use crate::worker::{Settings, Shared, Worker};
+use smartflow_store::redis::AddressError;
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -39,8 +41,17 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// Nothing to serve.
-    #[error("tell what to serve: --world <folder with resources>. Try `smartflow-gateway --help`.")]
+    #[error(
+        "tell what to serve: --world <folder with resources>, or --redis <url> with --sealing-key-file <file> for what an \
+         operator publishes. Try `smartflow-gateway --help`."
+    )]
     NoWorld,
+    /// Configuration from Redis without the key that it is sealed with.
+    #[error("--redis without --world is configuration from an operator: name its --sealing-key-file <file>")]
+    NoSealingKey,
+    /// What an operator publishes cannot be followed.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
     /// `--log` is not a filter.
     #[error("--log `{0}` is not a filter such as `info` or `info,hyper=warn`")]
     Log(String),
@@ -66,7 +77,7 @@ pub enum ServeError {
     Ledger(#[from] keeper::KeeperError),
     /// `--redis` is no address.
     #[error("--redis: {0}")]
-    Redis(#[from] smartflow_store::redis::AddressError),
+    Redis(#[from] AddressError),
     /// An address cannot be listened at.
     #[error("{flag} {address}: {source}. Name another address, or end what listens there.")]
     Listen {
@@ -92,8 +103,10 @@ pub fn run(args: Serve) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("smartflow-gateway: {error}"));
-            let wrong_usage =
-                matches!(error, ServeError::NoWorld | ServeError::Log(_) | ServeError::Redis(_));
+            let wrong_usage = matches!(
+                error,
+                ServeError::NoWorld | ServeError::NoSealingKey | ServeError::Redis(_) | ServeError::Log(_)
+            );
             ExitCode::from(if wrong_usage { 2 } else { 1 })
         }
     }
@@ -106,20 +119,15 @@ fn say(line: &str) {
 }
 
 fn serve(args: &Serve) -> Result<(), ServeError> {
-    let world = args.world.clone().ok_or(ServeError::NoWorld)?;
+    let origin = Origin::of(args)?;
     start_logging(args)?;
     let network = network(args)?;
-    source::readable(&world)?;
+    origin.look()?;
     // Asked before the data folder is made: a port in use leaves nothing behind.
     let (address, admin_address) = (claimed(TRAFFIC, args.listen)?, claimed(ADMIN, args.admin_listen)?);
     let clock = Clock::default();
-    let Kept { ledger, desk, epoch, keeper } = keeper::open(&args.data_dir, clock, lender(args)?)?;
-    let options = source::Options {
-        world,
-        data_dir: args.data_dir.clone(),
-        platform_namespaces: args.platform_namespaces.clone(),
-    };
-    let (files, first) = Files::open(&options)?;
+    let Kept { ledger, desk, epoch, pod, keeper } = keeper::open(&args.data_dir, clock, lender(args)?)?;
+    let origin = origin.open(pod)?;
     let threads = usize::from(args.threads.unwrap_or_else(cores));
     let metrics = Metrics::default();
     let usage = usage::Writer::start(&args.usage_log, threads, &metrics).map_err(ServeError::UsageLog)?;
@@ -145,9 +153,9 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     let listeners = listeners(claimed(TRAFFIC, address)?, threads)?;
     let admin_address = claimed(ADMIN, admin_address)?;
     let admin = listener::bind(admin_address).map_err(|source| listen_error(ADMIN, admin_address, source))?;
-    activate(&shared, first);
+    let origin = origin.activate(&shared);
     let workers = start_workers(&shared, &usage, listeners)?;
-    let watch = watch(files, shared.clone())?;
+    let watch = origin.watch(&shared)?;
     announce(args, address, &admin);
     let ran = control(args.drain, admin, &shared, &keeper);
     drop(watch);
@@ -259,19 +267,6 @@ fn work(shared: Arc<Shared>, queue: Arc<usage::Queue>, listener: TcpListener) ->
         }
         Ok(())
     })
-}
-
-/// Follows the folder on a thread of its own; ends with the process.
-fn watch(mut files: Files, shared: Arc<Shared>) -> Result<source::Stop, ServeError> {
-    let stop = files.stop();
-    let thread = std::thread::Builder::new().name("source".to_owned());
-    let run = move || {
-        while let Some(world) = files.next_change() {
-            activate(&shared, world);
-        }
-    };
-    thread.spawn(run).map_err(ServeError::Start)?;
-    Ok(stop)
 }
 
 fn announce(args: &Serve, address: SocketAddr, admin: &TcpListener) {

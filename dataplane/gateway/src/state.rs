@@ -3,6 +3,7 @@
 use crate::budget::guards::{Unit, of_keys};
 use crate::findings::tell_new;
 use crate::identity::Caller;
+use crate::source::redis::Stands;
 use crate::source::{GeneratedKey, World};
 use crate::statement;
 use crate::telemetry::emit;
@@ -20,19 +21,23 @@ const MOST_SPENDS: usize = 1000;
 
 /// What the source last said.
 #[derive(Default)]
-pub struct Reported(ArcSwapOption<World>);
+pub struct Reported {
+    world: ArcSwapOption<World>,
+    /// How it stands with configuration from Redis.
+    pub stands: Stands,
+}
 
 impl Reported {
     /// The last world, if there was one.
     #[must_use]
     pub fn load(&self) -> Option<Arc<World>> {
-        self.0.load_full()
+        self.world.load_full()
     }
 }
 
 /// Makes `world` the one that serves, and tells.
 pub fn activate(shared: &Shared, world: World) {
-    let activated = shared.current.activate(world.snapshot.clone());
+    let activated = shared.current.activate(world.snapshot.clone(), world.revision);
     shared.wards.sweep(&world.snapshot);
     let files = world.files.iter().flat_map(|f| &f.findings);
     let findings: Vec<&Finding> =
@@ -60,7 +65,7 @@ pub fn activate(shared: &Shared, world: World) {
     for key in world.generated_keys.iter().filter(|k| !known.contains(&k.name)) {
         tracing::info!(key = %key.name, file = %key.path.display(), "this key's token is in this file");
     }
-    shared.reported.0.store(Some(Arc::new(world)));
+    shared.reported.world.store(Some(Arc::new(world)));
 }
 
 fn names(keys: &[GeneratedKey]) -> impl Iterator<Item = ObjectName> + '_ {

@@ -47,7 +47,7 @@ pub struct Shared {
     pub ledger: Ledger,
     /// Rates.
     pub desk: RateDesk,
-    /// Epoch of the limits that this process declares.
+    /// Epoch of the limits that this process declares, where no operator numbers them.
     pub epoch: u64,
     /// What the source last said.
     pub reported: Reported,
@@ -66,7 +66,8 @@ pub struct Shared {
 /// Where accounts of `live` come from.
 #[must_use]
 pub fn books<'a>(shared: &'a Shared, live: &Live) -> Books<'a> {
-    let revision = Revision { epoch: shared.epoch, number: live.generation };
+    let own = Revision { epoch: shared.epoch, number: live.generation };
+    let revision = live.revision.unwrap_or(own);
     Books { ledger: &shared.ledger, desk: &shared.desk, revision, now: shared.clock.now() }
 }
 

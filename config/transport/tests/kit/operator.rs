@@ -1,7 +1,7 @@
 //! A small operator: compiles objects and publishes what came of it. For tests, and for the example that publishes a
 //! folder.
 
-use smartflow_compile::{Change, Compiler, Kind, Object, ObjectRef, Settings, load};
+use smartflow_compile::{Carried, Change, Compiler, Kind, Object, ObjectRef, Settings, load};
 use smartflow_snapshot::TokenHash;
 use smartflow_store::redis::{Address, Options, Redis};
 use smartflow_transport::publisher::{PublishError, Publisher, TakenOver, World};
@@ -47,10 +47,19 @@ impl Operator {
     }
 
     pub(crate) async fn publish_all(&mut self) -> Result<Revision, PublishError> {
-        let world = self.world();
-        let Self { publisher, compiler, objects, .. } = self;
-        let all = objects.iter().filter_map(|(id, object)| Some((id.clone(), compiler.carry(object)?)));
-        publisher.publish_all(all, &world).await
+        let (world, all) = (self.world(), self.carried());
+        self.publisher.publish_all(all, &world).await
+    }
+
+    /// All that is to be published.
+    pub(crate) fn carried(&self) -> Vec<(ObjectRef, Carried)> {
+        let carry = |(id, object): (&ObjectRef, &Object)| Some((id.clone(), self.compiler.carry(object)?));
+        self.objects.iter().filter_map(carry).collect()
+    }
+
+    /// All that it knows, for its successor.
+    pub(crate) fn objects(&self) -> Vec<Object> {
+        self.objects.values().cloned().collect()
     }
 
     pub(crate) fn world(&self) -> World {

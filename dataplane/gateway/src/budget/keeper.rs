@@ -6,9 +6,9 @@ use super::remote::{self, Remote};
 use crate::telemetry::Metrics;
 use crate::telemetry::emit;
 use crate::telemetry::event::LenderHealth;
-use smartflow_ledger::Ledger;
 use smartflow_ledger::lender::redis::Health;
 use smartflow_ledger::rate::RateDesk;
+use smartflow_ledger::{Ledger, PodId};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -28,6 +28,8 @@ pub struct Kept {
     pub desk: RateDesk,
     /// Epoch of the limits that this process declares.
     pub epoch: u64,
+    /// Who this process is to the lender.
+    pub pod: PodId,
     /// What keeps it going.
     pub keeper: Keeper,
 }
@@ -52,12 +54,12 @@ pub enum KeeperError {
 /// The data dir is in use or cannot be written, or the settings of Redis cannot work.
 pub fn open(data_dir: &Path, clock: Clock, redis: Option<remote::Settings>) -> Result<Kept, KeeperError> {
     if let Some(settings) = redis {
-        let remote::Opened { ledger, desk, epoch, remote } = remote::open(data_dir, clock, settings)?;
-        return Ok(Kept { ledger, desk, epoch, keeper: Keeper::Redis(remote, Mutex::new(None)) });
+        let remote::Opened { ledger, desk, epoch, pod, remote } = remote::open(data_dir, clock, settings)?;
+        return Ok(Kept { ledger, desk, epoch, pod, keeper: Keeper::Redis(remote, Mutex::new(None)) });
     }
     let super::Opened { ledger, lender, desk, epoch } = super::open(data_dir, clock.now())?;
     let disk = Disk::keep(ledger.clone(), Some(lender)).map_err(KeeperError::Start)?;
-    Ok(Kept { ledger, desk, epoch, keeper: Keeper::File(disk) })
+    Ok(Kept { ledger, desk, epoch, pod: super::ALONE, keeper: Keeper::File(disk) })
 }
 
 impl Keeper {

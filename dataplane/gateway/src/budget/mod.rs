@@ -29,6 +29,8 @@ pub fn usd(nanos: i64) -> UsdText {
 
 /// The default of `--lease-duration`. A lender in this process never leaves: here it only sets how often is reported.
 const LEASE_MILLIS: u64 = 600_000;
+/// Who a process is that lends to itself.
+const ALONE: PodId = PodId(0);
 
 /// Money and rates of this process.
 pub struct Opened {
@@ -60,14 +62,14 @@ pub fn open(data_dir: &Path, now: Now) -> Result<Opened, OpenError> {
         install: INSTALL.to_owned(),
         data_dir: dir,
         incarnation,
-        pod: PodId(0),
+        pod: ALONE,
         lease_millis: LEASE_MILLIS,
     };
     let ledger = Ledger::open(options, lender.clone(), now)?;
     for finding in ledger.findings() {
         tracing::warn!(%finding, "the ledger was repaired");
     }
-    Ok(Opened { ledger, lender: file, desk: RateDesk::new(&lender, incarnation, PodId(0)), epoch })
+    Ok(Opened { ledger, lender: file, desk: RateDesk::new(&lender, incarnation, ALONE), epoch })
 }
 
 /// What is left of the tightest budget.

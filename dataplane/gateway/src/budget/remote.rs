@@ -83,6 +83,8 @@ pub struct Opened {
     pub desk: RateDesk,
     /// Epoch of the limits that this process declares.
     pub epoch: u64,
+    /// Who this process is to the lender.
+    pub pod: PodId,
     /// What carries their messages.
     pub remote: Remote,
 }
@@ -134,7 +136,7 @@ pub fn open(data_dir: &Path, clock: Clock, settings: Settings) -> Result<Opened,
     let disk = Disk::keep(ledger.clone(), None).map_err(RemoteError::Start)?;
     // Whoever started last declares the newest limits; a source that numbers them itself says so with each.
     let epoch = u64::try_from(now.wall).unwrap_or(0);
-    Ok(Opened { ledger, desk, epoch, remote: Remote { lender, stop, thread, disk } })
+    Ok(Opened { ledger, desk, epoch, pod, remote: Remote { lender, stop, thread, disk } })
 }
 
 impl Remote {

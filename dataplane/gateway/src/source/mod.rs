@@ -1,4 +1,4 @@
-//! Where a snapshot comes from: a folder of resources.
+//! Where a snapshot comes from: a folder of resources, or Redis ([`redis`]).
 //!
 //! ```text
 //! watch ── something changed ──► files ── what changed ──► reader ──► World
@@ -20,6 +20,7 @@ mod inventory;
 mod last_good;
 mod place;
 mod reader;
+pub mod redis;
 mod stamp;
 mod watch;
 mod world;

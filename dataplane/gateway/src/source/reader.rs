@@ -401,6 +401,7 @@ impl Reader {
         World {
             folder: self.folder.root().to_owned(),
             snapshot: self.compiler.snapshot().clone(),
+            revision: None,
             files,
             faulty: self.faulty.clone(),
             objects: self.inventory.len(),

@@ -1,6 +1,7 @@
 //! What the source tells: what serves, and what is wrong with what was declared.
 
 use smartflow_compile::{Finding, ObjectRef, Report};
+use smartflow_ledger::Revision;
 use smartflow_snapshot::{ObjectName, Snapshot};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ pub struct World {
     pub folder: PathBuf,
     /// What serves.
     pub snapshot: Snapshot,
+    /// Age of the limits in it, where an operator numbers them.
+    pub revision: Option<Revision>,
     /// Files at fault, in order, all of them: text that cannot be read, documents that are no objects, objects that
     /// several files declare. What such a file last declared stays in force.
     pub files: Vec<FileFindings>,

@@ -80,6 +80,33 @@ impl Event for DataDirFault<'_> {
     }
 }
 
+/// Something of the configuration was not taken; what serves stays.
+pub struct ConfigRefused<'a> {
+    /// `entry` or `head`.
+    pub what: &'static str,
+    /// Why.
+    pub why: &'a str,
+}
+
+impl Event for ConfigRefused<'_> {
+    fn emit(self, metrics: &Metrics) {
+        metrics.config.refused.get_or_create(&super::config::WhatLabels { what: self.what }).inc();
+        tracing::error!(why = self.why, "configuration was refused; what serves stays");
+    }
+}
+
+/// No newer configuration is to be had.
+pub struct ConfigWaits<'a> {
+    /// Why.
+    pub why: &'a str,
+}
+
+impl Event for ConfigWaits<'_> {
+    fn emit(self, _: &Metrics) {
+        tracing::warn!(why = self.why, "waiting for configuration");
+    }
+}
+
 /// A call failed upstream.
 pub struct UpstreamFailed<'a> {
     /// As in `x-smartflow-request-id`.

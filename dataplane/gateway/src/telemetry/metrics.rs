@@ -1,6 +1,7 @@
 //! Prometheus metrics. Labels are bounded by what administrators declare (provider, model, policy) and by enums; a
 //! virtual key, a user or anything that a caller writes is never a label.
 
+use super::config::Config;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -152,6 +153,8 @@ pub struct Metrics {
     pub ledger_unprotected: Gauge,
     /// 1 while Redis may not keep a ledger, so that nothing is lent.
     pub ledger_stopped: Gauge,
+    /// Configuration from Redis.
+    pub config: Config,
 }
 
 fn durations() -> Histogram {
@@ -187,6 +190,7 @@ impl Default for Metrics {
             ledger_recovering: Gauge::default(),
             ledger_unprotected: Gauge::default(),
             ledger_stopped: Gauge::default(),
+            config: Config::default(),
         };
         m.register();
         m
@@ -253,6 +257,7 @@ impl Metrics {
         );
         r.register("internal_errors", "Errors that should not happen", self.internal_errors.clone());
         self.register_lender();
+        self.register_config();
     }
 
     fn register_lender(&mut self) {
@@ -273,6 +278,30 @@ impl Metrics {
             "1 while Redis may not keep a ledger and nothing is lent",
             self.ledger_stopped.clone(),
         );
+    }
+
+    fn register_config(&mut self) {
+        let (r, config) = (&mut self.registry, &self.config);
+        r.register_with_unit(
+            "config_age",
+            "Since the configuration that serves was last known to be what is published; -1 = never",
+            Unit::Seconds,
+            config.age.clone(),
+        );
+        r.register("config_epoch", "Epoch of the revision that serves", config.epoch.clone());
+        r.register("config_revision", "Number of the revision that serves", config.revision.clone());
+        r.register(
+            "config_refused",
+            "Entries and heads that were refused: changed, missing or brought back",
+            config.refused.clone(),
+        );
+        r.register("config_unusable", "Entries that this version cannot use", config.unusable.clone());
+        r.register(
+            "config_differs",
+            "1 while the operator compiled the same objects to something else",
+            config.differs.clone(),
+        );
+        r.register("config_heartbeats", "Heartbeats, by whether Redis took them", config.heartbeats.clone());
     }
 
     /// The page for Prometheus.

@@ -1,6 +1,7 @@
 //! What the gateway tells about itself. Logic calls [`emit`] with an event; names of metrics and texts of logs are
 //! known only here.
 
+pub mod config;
 pub mod event;
 pub mod leg;
 pub mod line;

@@ -90,7 +90,11 @@ impl Pod {
         let page: serde_json::Value = serde_json::from_str(&page.1).ok()?;
         let spent = page["budgets"][0]["spent_usd"].as_str()?;
         let (dollars, fraction) = spent.split_once('.').unwrap_or((spent, ""));
-        assert_eq!(fraction.trim_end_matches('0').get(2..).unwrap_or_default(), "", "{spent} is not in cents");
+        assert_eq!(
+            fraction.trim_end_matches('0').get(2..).unwrap_or_default(),
+            "",
+            "{spent} is not in cents"
+        );
         format!("{dollars}{fraction:0<2.2}").parse().ok()
     }
 

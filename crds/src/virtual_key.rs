@@ -159,6 +159,10 @@ pub struct VirtualKeyStatus {
     #[serde(rename = "unattributedUSD", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub unattributed_usd: Option<String>,
+    /// The part of both that is of gateways which ended, US dollars: from it a store that lost its data is told what was spent.
+    #[serde(rename = "closedUSD", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub closed_usd: Option<String>,
     /// Name of the Secret that holds the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]

@@ -1,12 +1,12 @@
 //! The driver tells the story: what was seen is compiled once it is quiet, what changed is published, missing Secrets are
 //! made, statuses are written. One task owns the world; everything that waits runs beside it and reports back.
 
+use crate::accounts::{self, Shown, Told};
 use crate::apply::{self, ApplyError, Made};
 use crate::events::{Notice, Reason};
 use crate::lease::Term;
 use crate::publish::{Ended, Job, OutletError};
 use crate::reconcile::Reconciler;
-use crate::spend::Figures;
 use crate::status::{Fleet, Outcome, WriteError, write};
 use crate::telemetry::Telemetry;
 use crate::watch::Note;
@@ -43,8 +43,10 @@ pub struct Ports {
     pub ended: mpsc::Receiver<Ended>,
     /// What the gateways run.
     pub fleet: watch::Receiver<Fleet>,
-    /// What keys have spent, as far as it changed.
-    pub spends: mpsc::Receiver<Vec<(ObjectName, Figures)>>,
+    /// What the ledger says.
+    pub ledger: mpsc::Receiver<accounts::News>,
+    /// Which keys there are, for whoever reads the ledger.
+    pub told: watch::Sender<Told>,
     /// What events are about that concern no object.
     pub lease: ObjectReference,
     /// Events that are to be told.
@@ -74,6 +76,8 @@ pub struct Driver {
     recalled: bool,
     /// When figures of spend can be shown again.
     spends: Option<Instant>,
+    /// What statuses said of spend when the term began.
+    statuses: Option<Arc<[Shown]>>,
     work: JoinSet<Over>,
 }
 
@@ -90,6 +94,7 @@ impl Driver {
             whole: false,
             recalled: false,
             spends: None,
+            statuses: None,
             work: JoinSet::new(),
         }
     }
@@ -110,23 +115,53 @@ impl Driver {
                 () = tokio::time::sleep_until(wake) => {}
                 Some(over) = self.work.join_next() => self.over(over),
                 Some(ended) = self.ports.ended.recv() => self.ended(ended),
-                Some(spends) = self.ports.spends.recv() => {
-                    for (key, figures) in spends {
-                        let notice = self.world.spent(&key, figures, Instant::now());
-                        notice.into_iter().for_each(|n| self.tell(n));
-                    }
-                }
+                Some(news) = self.ports.ledger.recv() => self.ledger(news),
                 Ok(()) = self.ports.terms.changed() => self.turn(),
                 Ok(()) = self.ports.fleet.changed() => {
                     let fleet = self.ports.fleet.borrow_and_update().clone();
-                    self.ports.telemetry.gateways(fleet.ready());
-                    self.world.fleet(fleet, Instant::now());
+                    self.fleet(fleet);
                 }
                 _ = again.tick() => self.world.gather.look_again(),
                 _ = stop.changed() => return,
             }
             self.proceed();
         }
+    }
+
+    fn ledger(&mut self, news: accounts::News) {
+        match news {
+            accounts::News::Spent(spends) => {
+                for (key, figures) in spends {
+                    let notice = self.world.spent(&key, figures, Instant::now());
+                    notice.into_iter().for_each(|n| self.tell(n));
+                }
+            }
+            accounts::News::Event(reason, message) => {
+                self.tell(Notice { about: self.ports.lease.clone(), reason, message });
+            }
+        }
+    }
+
+    /// Whoever reads the ledger does so for the replica that writes, once all keys are known.
+    fn tell_accounts(&mut self) {
+        let term = self.term.filter(|_| self.world.synced.all() && !self.world.is_due());
+        if term.is_none() {
+            self.statuses = None;
+            self.ports.told.send_if_modified(|told| std::mem::take(told).term.is_some());
+            return;
+        }
+        let world = &self.world;
+        let statuses = self.statuses.get_or_insert_with(|| world.shown().into()).clone();
+        self.ports.told.send_replace(Told { term, keys: world.keys(), statuses });
+    }
+
+    fn fleet(&mut self, fleet: Fleet) {
+        self.ports.telemetry.fleet(&fleet);
+        let news = if self.term.is_some() { fleet.news(self.world.known_fleet()) } else { Vec::new() };
+        for (reason, message) in news {
+            self.tell(Notice { about: self.ports.lease.clone(), reason, message });
+        }
+        self.world.fleet(fleet, Instant::now());
     }
 
     /// When to look without being told.
@@ -162,6 +197,7 @@ impl Driver {
             self.due = None;
             self.world.compile(now);
             self.ports.telemetry.compiled(now.elapsed());
+            self.tell_accounts();
         }
         let Some(term) = self.term else { return };
         let Some(left) = term.left(now) else { return };
@@ -246,7 +282,7 @@ impl Driver {
         let number = |term: Option<Term>| term.map(|t| t.number);
         let before = std::mem::replace(&mut self.term, term);
         if number(before) == number(term) {
-            return;
+            return self.tell_accounts();
         }
         self.ports.telemetry.leads(term.is_some());
         self.world.resign();
@@ -254,6 +290,8 @@ impl Driver {
             self.world.lead(Instant::now());
             (self.whole, self.recalled) = (true, false);
         }
+        self.statuses = None;
+        self.tell_accounts();
     }
 
     fn over(&mut self, over: Result<Over, tokio::task::JoinError>) {

@@ -31,6 +31,12 @@ pub enum Reason {
     BudgetExhausted,
     /// What is published was lost by the store, or tampered with, and is published anew.
     Republished,
+    /// A ready gateway does not run what was published.
+    GatewayLagging,
+    /// A gateway refused what lies in the store.
+    GatewayRefused,
+    /// The ledger was lost by the store; what was read of it was put back.
+    LedgerRestored,
 }
 
 impl Reason {
@@ -42,6 +48,9 @@ impl Reason {
             Self::SoftLimitReached => ("SoftLimitReached", "Spend", EventType::Warning),
             Self::BudgetExhausted => ("BudgetExhausted", "Spend", EventType::Warning),
             Self::Republished => ("Republished", "Publish", EventType::Warning),
+            Self::GatewayLagging => ("GatewayLagging", "Follow", EventType::Warning),
+            Self::GatewayRefused => ("GatewayRefused", "Follow", EventType::Warning),
+            Self::LedgerRestored => ("LedgerRestored", "Restore", EventType::Warning),
         }
     }
 }

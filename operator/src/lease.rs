@@ -17,6 +17,8 @@ use tokio::time::Instant;
 
 /// Annotation with the newest epoch that a holder published under (config-transport.md T3).
 pub const EPOCH: &str = "smartflow.dev/epoch";
+/// Annotation with the generation of the newest ledger that was made (ledger.md L14a).
+pub const LEDGER: &str = "smartflow.dev/ledger";
 /// No write ends later than this before others may take over.
 pub const MARGIN: Duration = Duration::from_secs(2);
 /// Longest that the API server may take to answer.
@@ -68,6 +70,12 @@ pub enum LeaseError {
     /// The API server did not answer in time.
     #[error("Lease {name}: no answer within {ANSWER:?}")]
     Silence {
+        /// Its name.
+        name: String,
+    },
+    /// Somebody else has it now.
+    #[error("Lease {name} is another replica's")]
+    Lost {
         /// Its name.
         name: String,
     },
@@ -245,17 +253,68 @@ impl Elector {
     }
 }
 
-/// Notes in the Lease that `epoch` was published under, so that the next holder goes beyond it.
+/// What an annotation of the Lease says.
 ///
 /// # Errors
 /// When the API server does not do as asked.
-pub async fn note_epoch(client: &Client, settings: &Settings, epoch: u64) -> Result<(), LeaseError> {
+pub async fn noted(
+    client: &Client,
+    settings: &Settings,
+    annotation: &str,
+) -> Result<Option<String>, LeaseError> {
     let api: Api<Lease> = Api::namespaced(client.clone(), &settings.namespace);
-    let patch = json!({ "metadata": { "annotations": { EPOCH: epoch.to_string() } } });
-    let params = kube_client::api::PatchParams::apply(crate::MANAGER);
-    let patched = api.patch(&settings.name, &params, &kube_client::api::Patch::Merge(&patch)).await;
-    let api = |source| LeaseError::Api { name: settings.name.clone(), source: Box::new(source) };
-    patched.map(drop).map_err(api)
+    let name = || settings.name.clone();
+    let lease = tokio::time::timeout(ANSWER, api.get(&settings.name)).await;
+    let lease = lease.map_err(|_| LeaseError::Silence { name: name() })?;
+    let lease = lease.map_err(|source| LeaseError::Api { name: name(), source: Box::new(source) })?;
+    Ok(lease.annotations().get(annotation).cloned())
+}
+
+/// Notes something in the Lease for the next holder: the epoch that was published under, so that it goes beyond it; that
+/// there is a ledger. Nothing is written when somebody else holds the Lease now.
+///
+/// # Errors
+/// When the API server does not do as asked, or the term is over.
+pub async fn note(
+    client: &Client,
+    settings: &Settings,
+    term: Term,
+    annotation: &str,
+    text: &str,
+) -> Result<(), LeaseError> {
+    let name = || settings.name.clone();
+    let left = term.left(Instant::now()).ok_or_else(|| LeaseError::Lost { name: name() })?;
+    let noting = tokio::time::timeout(left.min(ANSWER), try_note(client, settings, annotation, text)).await;
+    noting.map_err(|_| LeaseError::Silence { name: name() })?
+}
+
+async fn try_note(
+    client: &Client,
+    settings: &Settings,
+    annotation: &str,
+    text: &str,
+) -> Result<(), LeaseError> {
+    let api: Api<Lease> = Api::namespaced(client.clone(), &settings.namespace);
+    let failed = |source| LeaseError::Api { name: settings.name.clone(), source: Box::new(source) };
+    let manager = Some(crate::MANAGER.to_owned());
+    let params = kube_client::api::PatchParams { field_manager: manager, ..Default::default() };
+    loop {
+        let lease = api.get(&settings.name).await.map_err(failed)?;
+        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+        if holder != Some(&settings.holder) {
+            return Err(LeaseError::Lost { name: settings.name.clone() });
+        }
+        // By version: a replica that slept here must not write into the Lease of its successor.
+        let patch = json!({ "metadata": {
+            "resourceVersion": lease.resource_version(),
+            "annotations": { annotation: text },
+        } });
+        match api.patch(&settings.name, &params, &kube_client::api::Patch::Merge(&patch)).await {
+            // It was renewed meanwhile.
+            Err(error) if is_conflict(&error) => {}
+            patched => return patched.map(drop).map_err(failed),
+        }
+    }
 }
 
 fn epoch(lease: &Lease) -> u64 {

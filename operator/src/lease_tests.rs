@@ -90,13 +90,23 @@ async fn of_two_that_reach_for_it_at_once_one_has_it() {
 async fn the_epoch_of_one_holder_is_known_to_the_next() {
     let lease: Arc<Mutex<Kept>> = Arc::default();
     let (mut a, mut b) = (replica("a", &lease), replica("b", &lease));
-    assert_eq!(a.turn().await.unwrap().epoch, 0);
+    let term = a.turn().await.unwrap();
+    assert_eq!(term.epoch, 0);
     let store = lease.clone();
     let client = client(move |asked| store.lock().unwrap().answer(&asked));
-    note_epoch(&client, &a.elector.settings, 7).await.unwrap();
+    note(&client, &a.elector.settings, term, EPOCH, "7").await.unwrap();
     b.turn().await;
     tokio::time::advance(DURATION).await;
     assert_eq!(b.turn().await.unwrap().epoch, 7);
+
+    // The first one slept meanwhile: whatever it believes, it writes nothing into the Lease of the second.
+    let writes = lease.lock().unwrap().writes;
+    let over = note(&client, &a.elector.settings, term, EPOCH, "6").await;
+    assert!(matches!(over, Err(LeaseError::Lost { .. })), "{over:?}");
+    let believes = Term { until: Instant::now() + DURATION, ..term };
+    let over = note(&client, &a.elector.settings, believes, EPOCH, "6").await;
+    assert!(matches!(over, Err(LeaseError::Lost { .. })), "{over:?}");
+    assert_eq!(lease.lock().unwrap().writes, writes);
 }
 
 #[tokio::test(start_paused = true)]

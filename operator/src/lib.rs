@@ -5,7 +5,8 @@
 //! reconcile  the world: compiled, compared; asks for what is to be     driver     one task that owns it and does that
 //! publish    batches of entries, one at a time                         apply      Secrets of generated tokens
 //! status     conditions, written only when they differ                 lease      who writes
-//! spend      what keys have spent, coarsely                            events     what people should look at
+//! accounts   the ledger: made, read each second, put back after a loss  spend      what keys have spent, coarsely
+//! events     what people should look at
 //! ```
 //!
 //! Every replica watches and compiles; the one that has the Lease publishes and writes.
@@ -20,9 +21,11 @@
 //! | `leases` (`coordination.k8s.io`) | get, create, update, patch | its own namespace |
 //! | `events` (`events.k8s.io`) | create, patch | watched namespaces |
 
+pub mod accounts;
 pub mod admin;
 pub mod apply;
 pub mod args;
+pub mod budget;
 pub mod crds;
 pub mod driver;
 pub mod events;

@@ -3,19 +3,23 @@
 use crate::lease::{self, Term};
 use crate::publish::{Batch, Outlet, OutletError};
 use crate::sealing::{self, SealingError};
-use crate::status::{Fleet, Revision};
+use crate::status::{Fleet, Known, Revision};
 use kube_client::Client;
-use smartflow_compile::ObjectRef;
+use smartflow_compile::{ObjectRef, Settings};
+use smartflow_snapshot::ContentHash;
 use smartflow_store::redis::Redis;
 use smartflow_transport::publisher::{PublishError, Publisher, Standing, World};
-use smartflow_transport::{Fleet as Gateways, Ring, RingError};
-use std::collections::BTreeSet;
+use smartflow_transport::{Fleet as Gateways, Revision as Published, Ring, RingError};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often the keys are read again.
 const KEYS: Duration = Duration::from_secs(10);
+/// A head that nobody had to publish for so long is published anew, for gateways with `--max-config-age`.
+const REFRESH: Duration = Duration::from_secs(600);
+/// A ready gateway that does not run what was published so long ago lags.
+const LAG: Duration = Duration::from_secs(5);
 
 /// Where the sealing keys are.
 #[derive(Debug, Clone)]
@@ -39,8 +43,44 @@ pub struct RedisOutlet {
     /// When they are read again.
     read: Instant,
     gateways: Gateways,
-    /// Number of the term that the published set was taken over in.
-    taken: Option<u64>,
+    /// The term that the published set was taken over in.
+    taken: Option<Term>,
+    /// What was published last in it, and when.
+    last: Option<Last>,
+    mark: Mark,
+}
+
+/// What was published last.
+struct Last {
+    at: Published,
+    since: Instant,
+    content: ContentHash,
+    settings: Settings,
+}
+
+/// What every gateway should run by now.
+#[derive(Default)]
+struct Mark {
+    /// Published longer than [`LAG`] ago.
+    due: Option<Published>,
+    /// Published since then, and when.
+    next: Option<(Published, Instant)>,
+}
+
+impl Mark {
+    fn published(&mut self, at: Published, since: Instant) {
+        if self.next.is_none() && self.due.is_none_or(|due| due < at) {
+            self.next = Some((at, since));
+        }
+    }
+
+    fn look(&mut self, last: Option<&Last>) -> Option<Published> {
+        if let Some((at, _)) = self.next.take_if(|(_, since)| since.elapsed() > LAG) {
+            self.due = Some(at);
+            last.into_iter().for_each(|last| self.published(last.at, last.since));
+        }
+        self.due
+    }
 }
 
 /// Why the publisher cannot be had or does not publish.
@@ -88,6 +128,8 @@ impl RedisOutlet {
             read: Instant::now(),
             gateways: Gateways::default(),
             taken: None,
+            last: None,
+            mark: Mark::default(),
         }
     }
 
@@ -126,7 +168,12 @@ impl RedisOutlet {
         if self.taken.is_none() || Instant::now() < self.read {
             return Ok(());
         }
-        let changed = self.read_keys(None).await?;
+        let changed = self.read_keys(None).await.unwrap_or_else(|fault| {
+            // The Secret is gone, or somebody is in the middle of writing it: what is published stays sealed as it is.
+            tracing::warn!(%fault, "the sealing keys stay as they were");
+            self.read = Instant::now() + KEYS;
+            false
+        });
         let (Some(publisher), Some(ring)) = (&mut self.publisher, &self.ring) else { return Ok(()) };
         if changed {
             publisher.set_ring(ring.clone());
@@ -146,8 +193,22 @@ impl RedisOutlet {
             tracing::warn!(damage, "what is published cannot be built upon: all of it is published anew");
         }
         tracing::info!(epoch = taken.epoch, published = taken.published, "this replica publishes");
-        lease::note_epoch(&self.client, &self.lease, taken.epoch).await?;
-        self.taken = Some(term.number);
+        let epoch = taken.epoch.to_string();
+        lease::note(&self.client, &self.lease, term, lease::EPOCH, &epoch).await?;
+        (self.taken, self.last, self.mark) = (Some(term), None, Mark::default());
+        Ok(())
+    }
+
+    /// Says now and then that somebody is there. Only within the term in which it published last: whoever has the Lease
+    /// since then does the same.
+    async fn refresh(&mut self) -> Result<(), Fault> {
+        let (Some(publisher), Some(last)) = (&mut self.publisher, &mut self.last) else { return Ok(()) };
+        if last.since.elapsed() < REFRESH || self.taken.is_none() {
+            return Ok(());
+        }
+        let world = World { content: last.content, settings: last.settings.clone(), now: now() };
+        (last.at, last.since) = (publisher.refresh(&world).await?, Instant::now());
+        self.mark.published(last.at, last.since);
         Ok(())
     }
 
@@ -155,9 +216,10 @@ impl RedisOutlet {
         if term.left(Instant::now()).is_none() {
             return Err(Fault::Over);
         }
-        if whole || self.taken != Some(term.number) {
+        if whole || self.taken.is_none_or(|taken| taken.number != term.number) {
             self.take_over(term).await?;
         }
+        let (content, settings) = (batch.content, batch.settings.clone());
         let world = World { content: batch.content, settings: batch.settings, now: now() };
         let publisher = self.publisher(Some(term)).await?;
         let at = if whole {
@@ -166,6 +228,10 @@ impl RedisOutlet {
         } else {
             publisher.publish(batch.entries, &world).await?
         };
+        let since =
+            self.last.as_ref().filter(|last| last.at == at).map_or_else(Instant::now, |last| last.since);
+        self.last = Some(Last { at, since, content, settings });
+        self.mark.published(at, since);
         Ok(Revision { epoch: at.epoch, number: at.number })
     }
 
@@ -180,10 +246,24 @@ impl RedisOutlet {
             return Err(PublishError::Lost(why).into());
         }
         self.rotate().await?;
+        self.refresh().await?;
+        Ok(Fleet::Known(self.known()))
+    }
+
+    fn known(&mut self) -> Known {
+        let due = self.mark.look(self.last.as_ref());
         let unusable = self.gateways.ready().flat_map(|beat| &beat.unusable);
-        let unusable: BTreeSet<String> = unusable.map(|(name, _)| name.clone()).collect();
-        let watermark = self.gateways.reached().map(|at| Revision { epoch: at.epoch, number: at.number });
-        Ok(Fleet::Known { ready: self.gateways.ready().count(), watermark, unusable })
+        let lagging = due.into_iter().flat_map(|at| self.gateways.behind(at));
+        let refused = self.gateways.all().map(|heard| &heard.beat).filter(|beat| beat.refused > 0);
+        Known {
+            ready: self.gateways.ready().count(),
+            watermark: self.gateways.reached().map(|at| Revision { epoch: at.epoch, number: at.number }),
+            unusable: unusable.map(|(name, _)| name.clone()).collect(),
+            reads: self.gateways.reads(),
+            lagging: lagging.map(|beat| beat.pod.clone()).collect(),
+            refused: refused.map(|beat| (beat.pod.clone(), beat.refused)).collect(),
+            keys: self.ring.as_ref().map_or(0, |ring| ring.ids().len()),
+        }
     }
 }
 

@@ -1,17 +1,19 @@
 //! One world from what was seen to what is said, without a client: notes in, changes compiled, what is to be published,
 //! made and written asked for from outside.
 
+use crate::accounts::Shown;
 use crate::apply::Made;
 use crate::events::{Notice, Reason};
 use crate::gather::{Gather, Held, Taken, Wanted, is_ours};
 use crate::publish::Batch;
 use crate::spend::{Figures, Spending, Worth};
-use crate::status::{Extra, Fleet, Outcome, Progress, Queue, Revision, Wish};
+use crate::status::{Extra, Fleet, Known, Outcome, Progress, Queue, Revision, Wish};
 use crate::watch::{Note, Source, Synced};
 use serde_json::{Value, json};
 use smartflow_compile::{Change, Compiler, Kind, ObjectRef, Settings};
-use smartflow_snapshot::ObjectName;
+use smartflow_snapshot::{Key, ObjectName, Shards};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Statuses that may be written a second (config-transport.md T11), and at once.
@@ -215,11 +217,17 @@ impl Reconciler {
         }
     }
 
+    /// What the gateways ran when it was told last.
+    #[must_use]
+    pub fn known_fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
     /// What the gateways run.
     pub fn fleet(&mut self, fleet: Fleet, now: Instant) {
         let mut touched: Vec<ObjectRef> = self.progress.pending().cloned().collect();
         for fleet in [&self.fleet, &fleet] {
-            if let Fleet::Known { unusable, .. } = fleet
+            if let Some(Known { unusable, .. }) = fleet.known()
                 && !unusable.is_empty()
             {
                 let named = |id: &&ObjectRef| unusable.contains(&id.to_string());
@@ -285,6 +293,10 @@ impl Reconciler {
     /// The next status to be written; [`Queue::end`] of [`Reconciler::statuses`] must follow.
     pub fn next_write(&mut self, now: Instant) -> Option<Write> {
         while let Some(id) = self.statuses.next(now) {
+            // It is written anyway: with the newest figures.
+            if id.kind == Kind::VirtualKey {
+                self.spending.show(&id.name);
+            }
             let wish = self.wish(&id);
             let held = self.gather.held(&id);
             if let (Some((wish, _)), Some(held)) = (wish, held)
@@ -308,6 +320,19 @@ impl Reconciler {
             self.secrets.end(&id, Outcome::Done, now);
         }
         None
+    }
+
+    /// All keys.
+    #[must_use]
+    pub fn keys(&self) -> Shards<ObjectName, Arc<Key>> {
+        self.compiler.snapshot().keys_by_name.clone()
+    }
+
+    /// What statuses say of gateways that ended.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Shown> {
+        let keys = self.gather.all().filter(|id| id.kind == Kind::VirtualKey);
+        keys.filter_map(|id| Shown::of(&id.name, &self.gather.held(id)?.status)).collect()
     }
 
     /// What is known now of the spend of `key`; returns what is worth an event.

@@ -66,7 +66,7 @@ impl World {
     }
 
     fn acknowledged(&mut self, watermark: Revision) {
-        let fleet = Fleet::Known { ready: 3, watermark: Some(watermark), unusable: [].into() };
+        let fleet = Fleet::Known(Known { ready: 3, watermark: Some(watermark), ..Known::default() });
         self.world.fleet(fleet, self.now);
     }
 

@@ -1,5 +1,6 @@
 //! Builds everything and runs it until it is told to end.
 
+use crate::accounts::{Accounts, Told};
 use crate::admin;
 use crate::args::{LogFormat, Run};
 use crate::driver::{Driver, Ports};
@@ -7,13 +8,12 @@ use crate::lease::{Elector, Settings};
 use crate::outlet::{Keys, RedisOutlet};
 use crate::publish::{self, Outlet};
 use crate::reconcile::Reconciler;
-use crate::spend::Figures;
 use crate::status::Fleet;
 use crate::telemetry::Telemetry;
 use crate::{events, watch};
 use kube_client::{Client, Config};
 use rand::Rng;
-use smartflow_snapshot::ObjectName;
+use smartflow_ledger::lender::redis::{RedisLender, RedisOptions};
 use smartflow_store::redis::{Redis, SetupError};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -27,6 +27,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
+/// What was read of the ledger may wait to be taken in.
+const NEWS: usize = 4;
 /// After it is told to end, how long everything may take.
 const LAST: Duration = Duration::from_secs(10);
 
@@ -74,8 +76,8 @@ pub struct Outside<O> {
     pub outlet: O,
     /// The Lease, and who this replica is.
     pub lease: Settings,
-    /// What keys have spent, as far as it changed.
-    pub spends: mpsc::Receiver<Vec<(ObjectName, Figures)>>,
+    /// Money; without it nothing is known of spend.
+    pub ledger: Option<RedisLender>,
 }
 
 /// Runs until `stop` changes; the Lease is given back.
@@ -87,7 +89,7 @@ pub async fn run<O: Outlet>(
     outside: Outside<O>,
     mut stop: watched::Receiver<bool>,
 ) -> Result<(), ServeError> {
-    let Outside { client, outlet, lease, spends } = outside;
+    let Outside { client, outlet, lease, ledger } = outside;
     let address = settings.admin_listen;
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|source| ServeError::Listen { address, source })?;
@@ -105,6 +107,9 @@ pub async fn run<O: Outlet>(
     let (notices, notices_out) = mpsc::channel(events::QUEUE);
     let replica = lease.holder.clone();
     let about = events::lease(&lease.namespace, &lease.name);
+    let (told_in, told) = watched::channel(Told::default());
+    let (news_in, news) = mpsc::channel(NEWS);
+    let reader = ledger.map(|lender| Accounts::new(client.clone(), lender, lease.clone()));
     let elector = Elector::new(client.clone(), lease, terms_in);
 
     let watches = watch::start(&client, &sources, &notes_in);
@@ -114,7 +119,20 @@ pub async fn run<O: Outlet>(
     let mut publishing = Task::start(publish::run(outlet, jobs_out, ended_in, fleet_in));
     let (release, released) = watched::channel(false);
     let mut electing = Task::start(elector.run(released));
-    let ports = Ports { client, notes, terms, jobs, ended, fleet, spends, lease: about, notices, telemetry };
+    let mut reading = reader.map(|reader| Task::start(reader.run(told, news_in)));
+    let ports = Ports {
+        client,
+        notes,
+        terms,
+        jobs,
+        ended,
+        fleet,
+        ledger: news,
+        told: told_in,
+        lease: about,
+        notices,
+        telemetry,
+    };
     let mut driving = Task::start(Driver::new(world, ports).run(stop.clone()));
 
     // It also ends when whoever could say so is gone.
@@ -125,6 +143,9 @@ pub async fn run<O: Outlet>(
         release.send_replace(true);
         electing.end().await;
         publishing.end().await;
+        if let Some(reading) = &mut reading {
+            reading.end().await;
+        }
         telling.end().await;
     };
     if tokio::time::timeout(LAST, ending).await.is_err() {
@@ -167,7 +188,7 @@ pub fn lease(settings: &Run) -> Settings {
         namespace: settings.namespace.clone(),
         name: settings.lease.clone(),
         holder: replica,
-        duration: settings.lease_duration,
+        duration: settings.leader_lease_duration,
     }
 }
 
@@ -215,11 +236,16 @@ fn start(settings: &Run) -> Result<(), ServeError> {
             None => Keys::Secret(settings.namespace.clone(), settings.sealing_key_secret.clone()),
         };
         let lease = lease(settings);
+        let ledger = RedisLender::new(redis.clone(), ledger_options(settings));
         let outlet = RedisOutlet::new(client.clone(), redis, keys, lease.clone());
-        // Without a reader of the ledger nothing is known of spend.
-        let (_, spends) = mpsc::channel(1);
-        run(settings, Outside { client, outlet, lease, spends }, stop).await
+        run(settings, Outside { client, outlet, lease, ledger: Some(ledger) }, stop).await
     })
+}
+
+/// How the operator uses the lender: it borrows nothing, so that it does not matter to it whether there are replicas.
+pub(crate) fn ledger_options(settings: &Run) -> RedisOptions {
+    let lease_millis = u64::try_from(settings.lease_duration.as_millis()).unwrap_or(u64::MAX);
+    RedisOptions { lease_millis, allow_unreplicated: false }
 }
 
 /// Changes when the process is asked to end.

@@ -20,6 +20,8 @@ pub struct Figures {
     pub spent: i64,
     /// What gateways that were lost may have spent beyond that.
     pub unattributed: i64,
+    /// The part of both that is of gateways which ended: it only grows within a period (ledger.md L5a, L14).
+    pub closed: i64,
     /// The budget.
     pub limit: i64,
     /// Where a warning is wished for, in percent of the budget.
@@ -66,12 +68,11 @@ impl Figures {
         let Some(shown) = shown else { return Worth::Soon };
         let passed = |mark: i64| (self.percent() >= mark) != (shown.percent() >= mark);
         let used = |f: &Self| i128::from(f.spent) + i128::from(f.unattributed);
+        let moved = |now: i128, then: i128| now != then && (now - then).abs() * 100 >= i128::from(self.limit);
         if self.resets_at != shown.resets_at || self.limit != shown.limit || LANDMARKS.into_iter().any(passed)
         {
             Worth::Now
-        } else if (used(self) - used(shown)).abs() * 100 >= i128::from(self.limit)
-            && used(self) != used(shown)
-        {
+        } else if moved(used(self), used(shown)) || moved(self.closed.into(), shown.closed.into()) {
             Worth::Soon
         } else {
             Worth::Nothing
@@ -125,7 +126,8 @@ impl Spending {
         let resets_at = status.get("resetsAt").and_then(Value::as_str);
         let resets_at = resets_at.and_then(|t| t.parse::<jiff::Timestamp>().ok()).map(|t| t.as_millisecond());
         let limit = spent + unattributed + remaining;
-        let figures = Figures { spent, unattributed, limit, soft_percent: None, resets_at };
+        let closed = usd("closedUSD").unwrap_or_default();
+        let figures = Figures { spent, unattributed, closed, limit, soft_percent: None, resets_at };
         self.shown.entry(key.clone()).or_insert(figures);
     }
 
@@ -141,13 +143,14 @@ impl Spending {
     pub fn fields(&self, key: &ObjectName) -> Extra {
         let Some(figures) = self.shown.get(key) else { return Extra::new() };
         let usd = |nanos| json!(&*UsdText::new(nanos));
-        let lost = if figures.unattributed == 0 { Value::Null } else { usd(figures.unattributed) };
+        let some = |nanos| if nanos == 0 { Value::Null } else { usd(nanos) };
         let resets = figures.resets_at.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         let fields = [
             ("spentUSD", usd(figures.spent)),
             ("remainingUSD", usd(figures.remaining())),
             ("resetsAt", resets.map_or(Value::Null, |t| json!(t.to_string()))),
-            ("unattributedUSD", lost),
+            ("unattributedUSD", some(figures.unattributed)),
+            ("closedUSD", some(figures.closed)),
         ];
         fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -156,7 +159,7 @@ impl Spending {
 /// The fields of the status of a key that has no budget: none of them.
 #[must_use]
 pub fn nothing() -> Extra {
-    ["spentUSD", "remainingUSD", "resetsAt", "unattributedUSD"]
+    ["spentUSD", "remainingUSD", "resetsAt", "unattributedUSD", "closedUSD"]
         .map(|f| (f.to_owned(), Value::Null))
         .into_iter()
         .collect()
@@ -176,6 +179,7 @@ mod tests {
         Figures {
             spent: cents * USD / 100,
             unattributed: 0,
+            closed: 0,
             limit: 10 * USD,
             soft_percent: Some(60),
             resets_at: Some(86_400_000),
@@ -222,18 +226,18 @@ mod tests {
     #[test]
     fn a_new_leader_goes_on_from_what_is_shown() {
         let mut spending = Spending::default();
-        let lost = Figures { unattributed: USD, ..spent(512) };
+        let lost = Figures { unattributed: USD, closed: 3 * USD, ..spent(512) };
         spending.take(&key(), lost);
         spending.show(&key());
         let fields = spending.fields(&key());
         assert_eq!(fields["spentUSD"], "5.12");
         assert_eq!(fields["remainingUSD"], "3.88");
-        assert_eq!(fields["unattributedUSD"], "1");
+        assert_eq!((&fields["unattributedUSD"], &fields["closedUSD"]), (&json!("1"), &json!("3")));
         assert_eq!(fields["resetsAt"], "1970-01-02T00:00:00Z");
         let mut next = Spending::default();
         next.recall(&key(), &Value::Object(fields.clone()));
         assert_eq!(next.fields(&key()), fields);
-        let lost = Figures { unattributed: USD, ..spent(513) };
+        let lost = Figures { unattributed: USD, closed: 3 * USD, ..spent(513) };
         assert_eq!(next.take(&key(), lost), (Worth::Nothing, None));
     }
 

@@ -1,6 +1,6 @@
 //! What is counted and told of the operator itself, for its admin port.
 
-use crate::status::Outcome;
+use crate::status::{Fleet, Outcome};
 use crate::watch::Synced;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -29,6 +29,9 @@ pub struct Telemetry {
     writes: Family<OutcomeLabels, Counter>,
     publications: Family<OutcomeLabels, Counter>,
     gateways: Gauge,
+    lagging: Gauge,
+    keys: Gauge,
+    readable: Gauge,
     /// All kinds were listed.
     ready: AtomicBool,
     /// Which watches do not work, and why.
@@ -47,6 +50,9 @@ impl Default for Telemetry {
             writes: Family::default(),
             publications: Family::default(),
             gateways: Gauge::default(),
+            lagging: Gauge::default(),
+            keys: Gauge::default(),
+            readable: Gauge::default(),
             ready: AtomicBool::new(false),
             reasons: Mutex::default(),
         };
@@ -60,6 +66,15 @@ impl Default for Telemetry {
         r.register("status_writes", "Statuses that were written, by outcome", new.writes.clone());
         r.register("publications", "Batches that were published, by outcome", new.publications.clone());
         r.register("ready_gateways", "Gateways that are ready", new.gateways.clone());
+        let help = "Ready gateways that do not run what was published more than five seconds ago";
+        r.register("lagging_gateways", help, new.lagging.clone());
+        r.register(
+            "sealing_keys",
+            "Sealing keys that are known: two while one is replaced",
+            new.keys.clone(),
+        );
+        let help = "1 while the store can be read; only the replica that writes reads it";
+        r.register("store_readable", help, new.readable.clone());
         new
     }
 }
@@ -107,9 +122,14 @@ impl Telemetry {
         self.publications.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
-    /// Gateways that are ready.
-    pub fn gateways(&self, ready: usize) {
-        self.gateways.set(i64::try_from(ready).unwrap_or(i64::MAX));
+    /// What the gateways run.
+    pub fn fleet(&self, fleet: &Fleet) {
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.readable.set(i64::from(fleet.known().is_some()));
+        let Some(known) = fleet.known() else { return };
+        self.gateways.set(count(known.ready));
+        self.lagging.set(count(known.lagging.len()));
+        self.keys.set(count(known.keys));
     }
 
     /// `Ok` once all kinds were listed; else, and for watches that broke since, the reasons.

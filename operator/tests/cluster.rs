@@ -56,7 +56,7 @@ impl Desk {
     /// Serves this namespace only, with a Lease of its own.
     fn flags(&self) -> Vec<String> {
         let own = [format!("--namespaces={}", self.namespace), format!("--namespace={}", self.namespace)];
-        own.into_iter().chain(["--lease-duration=5s".to_owned()]).collect()
+        own.into_iter().chain(["--leader-lease-duration=5s".to_owned()]).collect()
     }
 
     async fn replica(&self, cluster: &Cluster, gateways: &Gateways) -> Replica {

@@ -94,6 +94,19 @@ impl<K: Hash + Eq + Clone, V: Keyed<K> + Clone> Shards<K, V> {
         self.shards.iter().flat_map(|s| s.iter()).map(|e| (e.value.key(), &e.value))
     }
 
+    /// Keys of every entry that differs from `before`, an earlier state of the same map, and of some that do not: what to
+    /// look at after a change. Costs what changed, not what there is.
+    pub fn touched<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a K> {
+        let shard = |of: &'a Self, at: usize| of.shards.get(at);
+        let same = move |at: &usize| match (shard(self, *at), shard(before, *at)) {
+            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+            _ => false,
+        };
+        let shards = (0..SHARDS).filter(move |at| !same(at));
+        let both = shards.flat_map(move |at| shard(before, at).into_iter().chain(shard(self, at)));
+        both.flat_map(|shard| shard.iter()).map(|e| e.value.key())
+    }
+
     /// Number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -154,5 +167,27 @@ mod tests {
         assert_eq!((before.get(&7), before.get(&8)), (Some(&(7, 14)), Some(&(8, 16))));
         assert_eq!((map.get(&7), map.get(&8)), (Some(&(7, 0)), None));
         assert_eq!(map.iter().filter(|(k, v)| **k == v.0).count(), 4999);
+    }
+
+    #[test]
+    fn what_was_touched_is_found_without_looking_at_everything() {
+        let mut map = Shards::default();
+        let empty = map.clone();
+        for i in 0..5000u32 {
+            map.insert((i, i));
+        }
+        assert_eq!(map.touched(&empty).count(), 5000);
+        assert_eq!(map.touched(&map.clone()).count(), 0);
+        let before = map.clone();
+        map.insert((7, 0));
+        map.remove(&8);
+        map.insert((9999, 1));
+        let touched: Vec<u32> = map.touched(&before).copied().collect();
+        assert!(
+            [7, 8, 9999].iter().all(|key| touched.contains(key)) && touched.len() < 100,
+            "{}",
+            touched.len()
+        );
+        assert_eq!(empty.touched(&map).count(), map.len());
     }
 }

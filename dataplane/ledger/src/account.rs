@@ -95,6 +95,18 @@ pub struct AccountSpec<'a> {
     pub revision: Revision,
 }
 
+/// Install in the ids of accounts. What keeps installs apart is their data folder, or their prefix in Redis.
+pub const INSTALL: &str = "standalone";
+
+/// Budget that a resource has for itself.
+pub const OWN_BUDGET: &str = "budget";
+
+/// [`AccountSpec::name`] of a VirtualKey.
+#[must_use]
+pub fn key_account(name: &str) -> String {
+    format!("key/{name}")
+}
+
 impl AccountSpec<'_> {
     /// The account's id within an install.
     pub fn id(&self, install: &str) -> AccountId {

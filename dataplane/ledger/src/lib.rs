@@ -57,7 +57,9 @@ pub mod rate;
 mod spend_file;
 mod window;
 
-pub use account::{AccountId, AccountSpec, Incarnation, Period, PodId, Revision};
+pub use account::{
+    AccountId, AccountSpec, INSTALL, Incarnation, OWN_BUDGET, Period, PodId, Revision, key_account,
+};
 pub use clock::Now;
 pub use purse::{
     Account, Extension, Ledger, OpenError, Options, Outcome, Outgoing, Refusal, Reservation, Settled, View,

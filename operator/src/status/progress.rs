@@ -1,6 +1,7 @@
 //! Whether what was published runs everywhere: `Programmed`, from one watermark for the whole fleet, latched per
 //! generation (config-transport.md T7).
 
+use super::{Fleet, Known, Revision};
 use serde_json::Value;
 use smartflow_compile::{ObjectRef, Programmed};
 use std::collections::{BTreeSet, HashMap};
@@ -9,43 +10,6 @@ use tokio::time::Instant;
 
 /// How long a status waits for the gateways, so that `Accepted` and `Programmed` are told in one write.
 const TOGETHER: Duration = Duration::from_millis(500);
-
-/// Identity of what is published: the leader's epoch, and its count of publications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Revision {
-    /// Of the leader.
-    pub epoch: u64,
-    /// Within the epoch.
-    pub number: u64,
-}
-
-/// What the gateways run, as far as it is known.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Fleet {
-    /// The store cannot be read, so nobody knows.
-    #[default]
-    Unreadable,
-    /// From the gateways' heartbeats.
-    Known {
-        /// Gateways that are ready.
-        ready: usize,
-        /// What all of them run at least; `None` = there are none.
-        watermark: Option<Revision>,
-        /// What some of them cannot use, as `Kind namespace/name`.
-        unusable: BTreeSet<String>,
-    },
-}
-
-impl Fleet {
-    /// Gateways that are ready, as far as it is known.
-    #[must_use]
-    pub fn ready(&self) -> usize {
-        match self {
-            Self::Unreadable => 0,
-            Self::Known { ready, .. } => *ready,
-        }
-    }
-}
 
 /// How far an object is.
 #[derive(Debug, Clone, Copy)]
@@ -115,13 +79,15 @@ impl Progress {
             stage.latched = Some(generation);
         }
         let programmed = match fleet {
-            Fleet::Known { unusable, .. } if !unusable.is_empty() && unusable.contains(&id.to_string()) => {
+            Fleet::Known(Known { unusable, .. })
+                if !unusable.is_empty() && unusable.contains(&id.to_string()) =>
+            {
                 refused()
             }
             _ if stage.latched == Some(generation) => Programmed::Yes,
             Fleet::Unreadable => unreadable(),
-            Fleet::Known { ready: 0, .. } => lonely(),
-            Fleet::Known { watermark, .. } => match (stage.published, watermark) {
+            Fleet::Known(Known { ready: 0, .. }) => lonely(),
+            Fleet::Known(Known { watermark, .. }) => match (stage.published, watermark) {
                 (Some(published), Some(watermark)) if *watermark >= published => Programmed::Yes,
                 _ => Programmed::No,
             },
@@ -175,7 +141,7 @@ mod tests {
     }
 
     fn fleet(ready: usize, watermark: Option<Revision>) -> Fleet {
-        Fleet::Known { ready, watermark, unusable: BTreeSet::new() }
+        Fleet::Known(Known { ready, watermark, ..Known::default() })
     }
 
     fn look(progress: &mut Progress, fleet: &Fleet) -> Programmed {
@@ -233,7 +199,7 @@ mod tests {
         ));
         assert!(matches!(look(&mut progress, &fleet(0, None)), Programmed::Unknown("NoGateways", _)));
         let unusable = [id().to_string()].into();
-        let fleet = Fleet::Known { ready: 1, watermark: Some(at(3)), unusable };
+        let fleet = Fleet::Known(Known { ready: 1, watermark: Some(at(3)), unusable, ..Known::default() });
         assert!(matches!(look(&mut progress, &fleet), Programmed::Unknown("GatewayRefused", _)));
     }
 }

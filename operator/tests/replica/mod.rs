@@ -8,14 +8,14 @@ use smartflow_operator::args::{Cli, Run};
 use smartflow_operator::lease::Term;
 use smartflow_operator::publish::{Batch, Outlet, OutletError};
 use smartflow_operator::serve::{self, Outside};
-use smartflow_operator::status::{Fleet, Revision};
+use smartflow_operator::status::{Fleet, Known, Revision};
 use smartflow_rig::cluster::Cluster;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What is published, as three gateways run it.
@@ -91,7 +91,7 @@ impl Outlet for Gateways {
             return Err(away());
         }
         let watermark = state.watermark.filter(|_| state.ready > 0);
-        Ok(Fleet::Known { ready: state.ready, watermark, unusable: [].into() })
+        Ok(Fleet::Known(Known { ready: state.ready, watermark, ..Known::default() }))
     }
 }
 
@@ -124,7 +124,7 @@ impl Replica {
             client: Client::try_from(config).unwrap(),
             outlet: gateways.clone(),
             lease: serve::lease(&settings),
-            spends: mpsc::channel(1).1,
+            ledger: None,
         };
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(async move { serve::run(&settings, outside, stopped).await.unwrap() });

@@ -4,15 +4,16 @@
 use crate::identity::Caller;
 use crate::routing::restrict::Restrictions;
 use smartflow_ledger::rate::{RateDesk, RateLimits, Rates, rate_account, tokens_per_day};
-use smartflow_ledger::{Account, AccountSpec, Ledger, Now, Revision, UnknownTimeZone};
+use smartflow_ledger::{
+    Account, AccountSpec, Ledger, Now, OWN_BUDGET, Revision, UnknownTimeZone, key_account,
+};
 use smartflow_snapshot::{
     Budget, BudgetPer, Effect, Enforcement, Limits, Model, ObjectName, Period, Policy, Provider, WhenShort,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Name of this install in account ids. Standalone there is one.
-pub const INSTALL: &str = "standalone";
+pub use smartflow_ledger::INSTALL;
 
 /// Most shares of policies that one statement shows.
 const MOST_SHOWN: usize = 100;
@@ -228,9 +229,9 @@ impl Making {
         for (above, key) in std::iter::once(&caller.key).chain(&caller.parents).enumerate() {
             let whose =
                 if above == 0 { "this key".to_owned() } else { format!("the parent key {}", key.name) };
-            let owner = Owner { name: &key.name, account: format!("key/{}", key.name.name), whose };
+            let owner = Owner { name: &key.name, account: key_account(&key.name.name), whose };
             if let Some(budget) = &key.budget {
-                self.budget(books, &owner, "budget", budget)?;
+                self.budget(books, &owner, OWN_BUDGET, budget)?;
             }
             if let Some(limits) = &key.limits {
                 self.limits(books, &owner, "", limits)?;

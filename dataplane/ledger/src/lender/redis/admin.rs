@@ -5,7 +5,7 @@ use smartflow_store::redis::{cmd, pipe};
 use super::{LenderError, RedisLender, away, wire};
 use crate::{
     account::{AccountId, Incarnation, PodId, Revision},
-    book::Row,
+    book::{Row, Standing},
     message::{Batch, MoneyAsk},
     window::Window,
 };
@@ -48,6 +48,17 @@ pub struct PutBack {
     pub rows: Vec<Row>,
 }
 
+/// An account as it stands, with all that [`PutBack`] needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stands {
+    /// Which.
+    pub account: AccountId,
+    /// The limit that the ledger keeps, and its age.
+    pub limit: Option<(i64, Revision)>,
+    /// Windows that are kept, oldest first. None: there is no such account.
+    pub windows: Vec<Standing>,
+}
+
 impl RedisLender {
     /// Makes an empty ledger where there is none; its generation, or none when there was one already.
     ///
@@ -87,6 +98,46 @@ impl RedisLender {
         let upto = found.iter().map(|(_, at)| *at as i64).max().unwrap_or(since);
         let accounts = found.iter().filter_map(|(id, _)| wire::id(id).map(AccountId)).collect();
         Ok(Moved { accounts, upto })
+    }
+
+    /// These accounts as they stand, in two round trips.
+    ///
+    /// # Errors
+    /// Redis did not answer.
+    pub async fn read(&self, accounts: &[AccountId]) -> Result<Vec<Stands>, LenderError> {
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let base = self.base();
+        let mut heads = pipe();
+        for account in accounts {
+            heads.cmd("HGETALL").arg(format!("{base}:a:{account}"));
+        }
+        let heads = self.redis.pipeline(&heads).await.map_err(away)?;
+        let mut all: Vec<Stands> =
+            accounts.iter().zip(heads).map(|(id, head)| wire::head(*id, head)).collect();
+        let mut pages = pipe();
+        let mut wanted = 0;
+        for stands in &all {
+            for Standing { window, .. } in &stands.windows {
+                pages
+                    .cmd("HGETALL")
+                    .arg(format!("{base}:w:{}:{}:{}", stands.account, window.start, window.end));
+                wanted += 1;
+            }
+        }
+        if wanted == 0 {
+            return Ok(all);
+        }
+        let mut pages = self.redis.pipeline(&pages).await.map_err(away)?.into_iter();
+        for stands in &mut all {
+            let limit = stands.limit.map_or(0, |(limit, _)| limit);
+            let asked = std::mem::take(&mut stands.windows);
+            // A page that has expired since leaves nothing.
+            stands.windows =
+                asked.into_iter().filter_map(|s| wire::page(s.window, limit, pages.next()?)).collect();
+        }
+        Ok(all)
     }
 
     /// Closes an incarnation whose pod is gone from the API (L5a): what it held is forfeited at once. `row` as last read.

@@ -13,11 +13,11 @@ use std::{
     time::Duration,
 };
 
-use smartflow_store::redis::{Dedicated, Error, Redis, State, Value, cmd, from_redis_value};
+use smartflow_store::redis::{Dedicated, Error, Redis, State, Value, cmd};
 use tokio::sync::Mutex;
 
 pub use self::{
-    admin::{Creation, Moved, PutBack},
+    admin::{Creation, Moved, PutBack, Stands},
     guard::Unsafe,
 };
 use self::{guard::Guard, scripts::Scripts};
@@ -196,26 +196,7 @@ impl RedisLender {
     }
 
     async fn all_standing(&self, account: AccountId) -> Result<Vec<Standing>, LenderError> {
-        let base = self.base();
-        let entry: Vec<(String, String)> =
-            self.redis.run(cmd("HGETALL").arg(format!("{base}:a:{account}"))).await.map_err(away)?;
-        let limit = entry.iter().find(|(field, _)| field == "limit").and_then(|(_, l)| l.parse().ok());
-        let mut windows: Vec<Window> = entry.iter().filter_map(|(field, _)| wire::window(field)).collect();
-        windows.sort();
-        let mut pages = smartflow_store::redis::pipe();
-        for window in &windows {
-            pages.cmd("HGETALL").arg(format!("{base}:w:{account}:{}:{}", window.start, window.end));
-        }
-        if windows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let pages = self.redis.pipeline(&pages).await.map_err(away)?;
-        let standing = |(window, page): (Window, Value)| {
-            let fields: Vec<(String, String)> = from_redis_value(page).ok()?;
-            // A page that has expired since leaves nothing.
-            (!fields.is_empty()).then(|| wire::standing(window, limit.unwrap_or(0), &fields))?
-        };
-        Ok(windows.into_iter().zip(pages).filter_map(standing).collect())
+        Ok(self.read(&[account]).await?.pop().map(|stands| stands.windows).unwrap_or_default())
     }
 
     async fn do_write_off(

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use smartflow_store::redis::{Value, from_redis_value};
 
-use super::{LenderError, RedisOptions};
+use super::{LenderError, RedisOptions, admin::Stands};
 use crate::{
-    account::{AccountId, Incarnation, PodId},
+    account::{AccountId, Incarnation, PodId, Revision},
     book::{Folded, Page, Row, Standing},
     message::{Answers, Batch, MoneyAnswer, MoneyAsk, Recalls, Totals, WindowState},
     rate::{RateAnswer, RateAsk, Units},
@@ -208,6 +208,29 @@ pub(super) fn recalls(
         }
     }
     Ok(recalls)
+}
+
+/// An account out of the fields of its hash: its limit, and windows of which nothing is read yet.
+pub(super) fn head(account: AccountId, value: Value) -> Stands {
+    let fields: Vec<(String, String)> = from_redis_value(value).unwrap_or_default();
+    let field = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, text)| text.as_str());
+    let number = |name: &str| field(name).and_then(|text| text.parse().ok());
+    let limit = field("limit").and_then(|text| text.parse().ok());
+    let age = Revision { epoch: number("epoch").unwrap_or(0), number: number("number").unwrap_or(0) };
+    let mut windows: Vec<Window> = fields.iter().filter_map(|(field, _)| window(field)).collect();
+    windows.sort();
+    let unread = |window| standing(window, 0, &[]);
+    Stands {
+        account,
+        limit: limit.map(|limit| (limit, age)),
+        windows: windows.into_iter().filter_map(unread).collect(),
+    }
+}
+
+/// A page out of its hash; none when there is none.
+pub(super) fn page(window: Window, limit: i64, value: Value) -> Option<Standing> {
+    let fields: Vec<(String, String)> = from_redis_value(value).ok()?;
+    if fields.is_empty() { None } else { standing(window, limit, &fields) }
 }
 
 /// A page out of the fields of its hash.

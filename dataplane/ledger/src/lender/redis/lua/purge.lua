@@ -6,4 +6,6 @@ for _, field in ipairs(call('HKEYS', key)) do
   if window then call('DEL', base .. ':w:' .. ARGV[1] .. ':' .. window) end
 end
 call('DEL', key)
+-- Whoever keeps a copy sees that it moved, and that it is gone.
+if was == 1 then call('ZADD', MOVED, floor(server_clock() / 1000), ARGV[1]) end
 return was

@@ -314,6 +314,25 @@ fn a_changed_limit_and_a_disablement_return_what_is_not_reserved() {
 }
 
 #[test]
+fn what_is_left_follows_a_changed_limit_before_the_lender_answers() {
+    let mut world = directed(1, 1_000);
+    world.then(MS, |world| world.call(0, 0, vec![0], 1_000, 1_000));
+    world.run_until(2 * SECOND);
+    let left = |world: &World| {
+        let pod = &world.pods[0];
+        pod.ledger.as_ref().unwrap().left(world.now(), &pod.accounts[0])
+    };
+    assert_eq!(left(&world), 0);
+    for (limit, revision, after) in [(3_000, 2, 2_000), (500, 3, 0), (1_200, 4, 200)] {
+        (world.accounts[0].1, world.revision) = (limit, revision);
+        world.activate(0);
+        assert_eq!(left(&world), after, "at once");
+        world.run_until(2 * SECOND + revision * 100 * MS);
+        assert_eq!(left(&world), after, "when the lender has answered");
+    }
+}
+
+#[test]
 fn a_pod_that_hears_of_tightness_returns_what_it_does_not_need() {
     let mut world = directed(2, 10_000);
     world.then(MS, |world| world.call(0, 0, vec![0], 10, 10));

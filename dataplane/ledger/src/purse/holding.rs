@@ -197,4 +197,16 @@ impl Holding {
     pub(super) fn spent(&self) -> i64 {
         self.totals.billed()
     }
+
+    /// By this pod, and by the others as of the last answer.
+    pub(super) fn spent_by_all(&self) -> i64 {
+        self.spent().saturating_add(self.spent_elsewhere)
+    }
+
+    /// What nobody has spent, reserved here or taken elsewhere, as of the last answer.
+    pub(super) fn remaining(&self, limit: i64) -> i64 {
+        let used = [self.reserved, self.leased_elsewhere, self.forfeited];
+        let used = used.into_iter().fold(self.spent_by_all(), i64::saturating_add);
+        limit.saturating_sub(used).max(0)
+    }
 }

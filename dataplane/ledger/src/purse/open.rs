@@ -113,6 +113,8 @@ impl Ledger {
         if !changed {
             return;
         }
+        // The lender has not answered under the new limit yet: nobody is refused, or let in, by what it said before.
+        state.current.lendable = state.current.remaining(limit);
         state.give_back_all(0);
         if state.waits_if_any().is_some() {
             state.waits().forget_refusal();

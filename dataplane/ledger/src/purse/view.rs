@@ -29,15 +29,11 @@ impl Ledger {
         self.make_known(now, account);
         let state = account.lock_at(self.wall(now));
         let held = &state.current;
-        let spent = held.spent().saturating_add(held.spent_elsewhere);
-        let used = [held.reserved, held.leased_elsewhere, held.forfeited]
-            .into_iter()
-            .fold(spent, i64::saturating_add);
         View {
             limit: state.limit,
-            spent,
+            spent: held.spent_by_all(),
             reserved: held.reserved,
-            remaining: (state.limit - used).max(0),
+            remaining: held.remaining(state.limit),
             resets_at: (held.window.end < i64::MAX).then_some(held.window.end),
             unattributed: held.forfeited,
             disabled: state.disabled,

@@ -57,12 +57,14 @@ struct Written {
 }
 
 impl Beat {
-    /// Sealed with the oldest key of `ring`, the one that the operator has for sure.
+    /// Sealed with `key`, when it is in `ring`; else with the oldest, the one that the operator has for sure while a new
+    /// one is being handed out.
     ///
     /// # Errors
     /// [`SealError::NotSealed`]
-    pub fn seal(&self, ring: &Ring, install: &str) -> Result<Vec<u8>, SealError> {
-        let key = ring.iter().next().ok_or(SealError::NotSealed)?;
+    pub fn seal(&self, ring: &Ring, key: Option<KeyId>, install: &str) -> Result<Vec<u8>, SealError> {
+        let key = key.and_then(|key| ring.get(key)).or_else(|| ring.iter().next());
+        let key = key.ok_or(SealError::NotSealed)?;
         let short = |(name, why): &(String, String)| (name.clone(), why.chars().take(MOST_REASON).collect());
         let written = Written {
             incarnation: self.incarnation,
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn a_beat_is_of_its_pod_only_and_bounded() {
         let ring = Ring::parse(&"ab".repeat(32)).unwrap();
-        let sealed = beat().seal(&ring, "smartflow").unwrap();
+        let sealed = beat().seal(&ring, None, "smartflow").unwrap();
         assert!(sealed.len() < 32 * 1024, "{}", sealed.len());
         let read = Beat::open(&ring, "smartflow", "pod-1", &sealed).unwrap();
         assert_eq!((read.unusable.len(), read.unusable_count, read.at), (64, 100, beat().at));

@@ -71,10 +71,11 @@ impl Fleet {
         self.ready().map(|b| b.reads).min()
     }
 
-    /// True when every gateway that was heard of knows the sealing key, also one that is not ready.
+    /// True when every gateway that was heard of within [`GONE`] knows the sealing key, also one that is not ready or was
+    /// silent for a moment. False when none was: whoever is not heard cannot say what it lacks.
     #[must_use]
     pub fn knows(&self, key: KeyId) -> bool {
-        self.all().filter(|h| h.age < FRESH).all(|h| h.beat.keys.contains(&key))
+        !self.gateways.is_empty() && self.all().all(|h| h.beat.keys.contains(&key))
     }
 
     /// The highest epoch that any gateway runs: a new one must be later.
@@ -125,7 +126,22 @@ mod tests {
             fleet.behind(Revision { epoch: 1, number: 6 }).map(|b| b.pod.as_str()).collect();
         assert_eq!(behind, ["a"]);
         assert_eq!(fleet.all().count(), 4);
-        assert!(fleet.knows(KeyId([1; 4])) && !fleet.knows(KeyId([2; 4])));
+    }
+
+    /// T9: a pause of Redis, or the loss of its data, is no proof that everybody knows a key.
+    #[test]
+    fn a_key_is_known_only_when_all_that_may_be_there_said_so() {
+        let (key, other) = (KeyId([1; 4]), KeyId([2; 4]));
+        let mut fleet = Fleet::default();
+        assert!(!fleet.knows(key), "nobody said so");
+        fleet.hear(vec![heard("a", 1, 5, true, 5_000), heard("b", 1, 5, false, 0)]);
+        assert!(fleet.knows(key) && !fleet.knows(other));
+        let mut lacks = heard("late", 1, 5, true, 5_000);
+        lacks.beat.keys = vec![other];
+        fleet.hear(vec![heard("a", 2, 5, true, 0), lacks]);
+        assert!(!fleet.knows(key), "one that was silent for five seconds lacks it");
+        fleet.hear(Vec::new());
+        assert!(!fleet.knows(key), "what Redis forgot is not gone");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The head: which set of entries is the whole configuration.
 
-use crate::key::{Ring, SealingKey};
+use crate::key::{KeyId, Ring, SealingKey};
 use crate::revision::Revision;
 use crate::seal::{Place, Purpose, SealError, open, seal};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use smartflow_snapshot::ContentHash;
 pub struct Head {
     /// The state.
     pub at: Revision,
+    /// The key that it is sealed with.
+    pub key: KeyId,
     /// Number of entries.
     pub count: u64,
     /// Sum of the entries' shares.
@@ -84,6 +86,7 @@ impl Head {
         let written: Written = serde_json::from_slice(&text).map_err(|_| SealError::Forged)?;
         Ok(Self {
             at: front.at,
+            key: front.key,
             count: written.count,
             digest: written.digest.0,
             content: written.content.0,
@@ -108,6 +111,7 @@ mod tests {
         let ring = Ring::parse(&"ab".repeat(32)).unwrap();
         let head = Head {
             at: Revision { epoch: 7, number: 9 },
+            key: ring.newest(),
             count: 3,
             digest: ContentHash::of(b"digest"),
             content: ContentHash::of(b"content"),

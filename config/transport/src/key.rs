@@ -78,7 +78,7 @@ pub(crate) struct SealingKey {
 }
 
 /// The keys that are known, oldest first. Whoever reads uses the one that is asked for; the operator seals with the newest
-/// that every ready gateway knows.
+/// once every gateway knows it.
 #[derive(Clone)]
 pub struct Ring {
     keys: Arc<[SealingKey]>,
@@ -141,12 +141,6 @@ impl Ring {
         self.keys.first().map_or(KeyId([0; 4]), |k| k.id)
     }
 
-    /// The newest key that `knows` says everybody has; the oldest when there is none.
-    #[must_use]
-    pub fn newest_known(&self, knows: impl Fn(KeyId) -> bool) -> KeyId {
-        self.keys.iter().rev().map(|k| k.id).find(|id| knows(*id)).unwrap_or_else(|| self.oldest())
-    }
-
     pub(crate) fn get(&self, id: KeyId) -> Option<&SealingKey> {
         self.keys.iter().find(|k| k.id == id)
     }
@@ -203,8 +197,6 @@ mod tests {
         assert_eq!(ring.ids().len(), 2);
         assert_eq!(Ring::parse(HEX).unwrap().ids(), [ring.oldest()]);
         assert_ne!(ring.oldest(), ring.newest());
-        assert_eq!(ring.newest_known(|_| true), ring.newest());
-        assert_eq!(ring.newest_known(|id| id == ring.oldest()), ring.oldest());
         let id = serde_json::to_string(&ring.newest()).unwrap();
         assert_eq!(serde_json::from_str::<KeyId>(&id).unwrap(), ring.newest());
     }

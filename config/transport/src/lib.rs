@@ -34,7 +34,9 @@
 //! if let Standing::Lost(_) = look.standing { /* take_over, publish_all */ }
 //! // Rotation of the sealing key: when the file has two keys and everybody knows the newer one.
 //! # let ring = Ring::parse(&key_file)?;
-//! publisher.seal_with(ring.newest_known(|key| fleet.knows(key)))?; // if must_reseal(): publish_all
+//! if publisher.sealing_key() != ring.newest() && fleet.knows(ring.newest()) {
+//!     publisher.seal_with(ring.newest())?; // while must_reseal(): publish_all
+//! }
 //! # Ok(()) }
 //! ```
 

@@ -7,7 +7,6 @@
 //! <prefix>:config:gateways   hash    uid of pod -> "<ms> " and its sealed heartbeat; ms by the clock of Redis
 //! ```
 
-use crate::digest::Field;
 use crate::record::Record;
 use crate::revision::Revision;
 use bytes::Bytes;
@@ -60,11 +59,11 @@ impl Shelf {
         Ok(entries(answer)?.pop().map(|(id, _)| id))
     }
 
-    /// Every entry, in buckets; one that changes meanwhile may come twice or not at all.
+    /// Every name with what is under it, in buckets; one that changes meanwhile may come twice or not at all.
     pub(crate) async fn scan<E: From<Error>>(
         &self,
         link: &mut Dedicated,
-        mut each: impl FnMut(Field, Bytes) -> Result<(), E>,
+        mut each: impl FnMut(Bytes, Bytes) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut cursor = Bytes::from_static(b"0");
         loop {
@@ -74,10 +73,7 @@ impl Shelf {
             let [next, found] = list(answer)?;
             let mut found = array(found)?.into_iter();
             while let (Some(name), Some(sealed)) = (found.next(), found.next()) {
-                // Whatever has another name is not of ours; it cannot be part of a set.
-                if let Some(field) = Field::read(&text(name)?) {
-                    each(field, text(sealed)?)?;
-                }
+                each(text(name)?, text(sealed)?)?;
             }
             cursor = text(next)?;
             if &cursor[..] == b"0" {

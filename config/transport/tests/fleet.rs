@@ -9,14 +9,32 @@ use smartflow_compile::{Kind, LEVEL};
 use smartflow_rig::redis::RedisServer;
 use smartflow_snapshot::{Effect, ObjectName};
 use smartflow_store::redis::{Redis, Value, cmd};
+use smartflow_transport::follower::Beacon;
 use smartflow_transport::publisher::{PublishError, Publisher, Standing};
-use smartflow_transport::{Fleet, Revision, Ring};
+use smartflow_transport::{Beat, Fleet, Revision, Ring};
 
 async fn operator(server: &RedisServer) -> Operator {
     let mut operator = Operator::new(connect(&server.url()).await, ring());
     operator.know(Operator::read(WORLD));
     operator.lead().await.unwrap();
     operator
+}
+
+fn beat(pod: &str) -> Beat {
+    Beat {
+        pod: pod.to_owned(),
+        incarnation: 1,
+        number: 0,
+        ready: true,
+        at: Revision { epoch: 5, number: 6 },
+        keys: ring().ids(),
+        reads: LEVEL,
+        unusable: Vec::new(),
+        unusable_count: 0,
+        refused: 0,
+        content: Default::default(),
+        version: "test".to_owned(),
+    }
 }
 
 async fn ask(redis: &Redis, words: &[&str]) -> Value {
@@ -261,8 +279,18 @@ async fn the_sealing_key_is_rotated_while_pods_serve() {
     assert_eq!((missing, late.keys()), (Some(ring(&new).newest()), 2));
     late.follower.set_ring(ring(&both));
     late.reaches(at).await;
-    // The old one is taken away.
+    // A new leader goes on with it, whoever is heard by then.
+    let mut successor = Publisher::new(connect(&server.url()).await, ring(&both));
+    assert_eq!(successor.sealing_key(), ring(&old).newest());
+    successor.take_over(0, 0).await.unwrap();
+    assert_eq!(successor.sealing_key(), ring(&new).newest());
+    // The old one is taken away: from the operator first. It hears those that have it still.
     operator.publisher.set_ring(ring(&new));
+    let mut beacon = Beacon::new(connect(&server.url()).await);
+    beacon.seal_with(pod.head.as_ref().map(|head| head.key));
+    beacon.send(&ring(&both), beat("pod-0")).await.unwrap();
+    let look = operator.publisher.look().await.unwrap();
+    assert_eq!((look.beats.len(), look.forged), (1, 0));
     pod.follower.set_ring(ring(&new));
     let mut fresh = Pod::with(&server, options(ring(&new))).await;
     let at = operator.apply(&a_policy(9)).await.unwrap();
@@ -286,24 +314,9 @@ async fn a_pod_with_a_wrong_key_says_which_one_it_lacks() {
 /// T7
 #[tokio::test]
 async fn what_pods_say_reaches_the_operator_and_goes_when_they_do() {
-    use smartflow_transport::follower::Beacon;
     let server = RedisServer::start();
     let operator = operator(&server).await;
     let redis = connect(&server.url()).await;
-    let beat = |pod: &str| smartflow_transport::Beat {
-        pod: pod.to_owned(),
-        incarnation: 1,
-        number: 0,
-        ready: true,
-        at: Revision { epoch: 5, number: 6 },
-        keys: ring().ids(),
-        reads: LEVEL,
-        unusable: Vec::new(),
-        unusable_count: 0,
-        refused: 0,
-        content: Default::default(),
-        version: "test".to_owned(),
-    };
     let mut beacons = [Beacon::new(redis.clone()), Beacon::new(redis.clone())];
     beacons[0].send(&ring(), beat("pod-0")).await.unwrap();
     beacons[1].send(&Ring::parse(&kit::key("ee")).unwrap(), beat("stranger")).await.unwrap();
@@ -313,7 +326,7 @@ async fn what_pods_say_reaches_the_operator_and_goes_when_they_do() {
     fleet.hear(look.beats);
     assert_eq!(fleet.reached(), Some(Revision { epoch: 5, number: 6 }));
     // One that was silent for a minute is forgotten, also in Redis.
-    let past = [b"1 ".to_vec(), beat("pod-0").seal(&ring(), "smartflow").unwrap()].concat();
+    let past = [b"1 ".to_vec(), beat("pod-0").seal(&ring(), None, "smartflow").unwrap()].concat();
     let _: Value =
         redis.run(cmd("HSET").arg("smartflow:config:gateways").arg("pod-0").arg(past)).await.unwrap();
     fleet.hear(operator.publisher.look().await.unwrap().beats);
@@ -333,14 +346,17 @@ async fn a_new_epoch_is_later_than_all_that_was_seen() {
     assert_eq!(publisher.take_over(5, published + 100).await.unwrap().epoch, published + 101);
 }
 
-/// What is kept in the entry serves as the last valid spec, and is read without leading.
+/// What is kept in the entry serves as the last valid spec.
 #[tokio::test]
 async fn the_last_valid_spec_is_found_in_what_is_published() {
     let server = RedisServer::start();
     let operator = operator(&server).await;
-    let other = Publisher::new(connect(&server.url()).await, ring());
+    let mut other = Publisher::new(connect(&server.url()).await, ring());
     let id = operator.compiler.objects().find(|id| id.kind == Kind::Policy).unwrap();
-    let spec = other.last_good(&id).await.unwrap().unwrap();
+    let unread = other.last_good(&id).await.unwrap_err();
+    assert!(matches!(unread, PublishError::NotLeading), "{unread}");
+    other.take_over(0, 0).await.unwrap();
+    let spec = other.last_good(&id).await.unwrap().unwrap().spec;
     assert!(spec.contains("\"requestsPerMinute\":5"), "{spec}");
     let absent = smartflow_compile::ObjectRef { name: ObjectName::new("team", "other"), ..id };
     assert_eq!(other.last_good(&absent).await.unwrap(), None);
@@ -349,7 +365,6 @@ async fn the_last_valid_spec_is_found_in_what_is_published() {
 /// What docs/fleet-configuration.md says of Redis' users is enough, and not more than that.
 #[tokio::test]
 async fn users_of_redis_with_the_rights_that_are_documented() {
-    use smartflow_transport::follower::Beacon;
     let server = RedisServer::start();
     let told = include_str!("../../../docs/fleet-configuration.md");
     let folder = tempfile::tempdir().unwrap();
@@ -377,21 +392,7 @@ async fn users_of_redis_with_the_rights_that_are_documented() {
     let at = operator.apply(&a_key("second")).await.unwrap();
     pod.reaches(at).await;
     pod.settles().await;
-    let beat = smartflow_transport::Beat {
-        pod: "pod".to_owned(),
-        incarnation: 1,
-        number: 0,
-        ready: true,
-        at,
-        keys: ring().ids(),
-        reads: LEVEL,
-        unusable: Vec::new(),
-        unusable_count: 0,
-        refused: 0,
-        content: pod.hash(),
-        version: String::new(),
-    };
-    Beacon::new(gateway.clone()).send(&ring(), beat).await.unwrap();
+    Beacon::new(gateway.clone()).send(&ring(), beat("pod")).await.unwrap();
     assert_eq!(operator.publisher.look().await.unwrap().beats.len(), 1);
     let mine = ["config:entries", "config:head", "config:stream"].map(|key| gateway.key(key));
     for (key, kind) in mine.iter().zip(["HSET", "SET", "XADD"]) {

@@ -6,6 +6,7 @@ mod kit;
 
 use kit::{Operator, Pod, WORLD, a_key, a_policy, connect, options, ring};
 use smartflow_rig::redis::RedisServer;
+use smartflow_store::redis::{Value, cmd};
 use smartflow_transport::follower::{Follower, LastGood, Refusal, Saver};
 use smartflow_transport::{Ring, SealError};
 use std::path::Path;
@@ -142,4 +143,54 @@ async fn its_age_is_since_it_was_last_known_to_be_current() {
     assert!(age() > Duration::from_secs(3500));
     file.confirm().unwrap();
     assert!(age() < Duration::from_secs(60));
+}
+
+/// T5: a pod that boots in the middle of a change keeps the whole of what it then serves.
+#[tokio::test]
+async fn what_began_in_the_middle_of_a_change_is_kept_whole() {
+    let mut scene = Scene::new().await;
+    let many: String = (0..1100).map(|i| a_key(&format!("k{i}"))).collect();
+    let first = scene.pod.at().unwrap();
+    let at = scene.operator.apply(&many).await.unwrap();
+    assert_eq!(at.number, first.number + 3, "three records");
+    // Redis as it was after the first of them.
+    let redis = connect(&scene.server.url()).await;
+    let entries = "smartflow:config:entries";
+    type Stored = Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)>;
+    let range = |from: &str| cmd("XRANGE").arg("smartflow:config:stream").arg(from).arg("+").clone();
+    let records: Stored = redis.run(&range(&format!("({first}"))).await.unwrap();
+    let part = |tag: &[u8], n: usize| {
+        let parts = records[n].1.iter().filter(move |(t, _)| t == tag);
+        parts.map(|(_, body)| body.clone()).collect::<Vec<_>>()
+    };
+    for n in [1, 2] {
+        for body in part(b"e", n) {
+            let _: Value = redis.run(cmd("HDEL").arg(entries).arg(&body[..16])).await.unwrap();
+        }
+    }
+    let put = async |n: usize| {
+        let mut add = cmd("XADD");
+        add.arg("smartflow:config:stream").arg(&records[n].0);
+        for (tag, body) in &records[n].1 {
+            add.arg(tag).arg(body);
+        }
+        let _: Value = redis.run(&add).await.unwrap();
+        let head = part(b"h", n).remove(0);
+        let _: Value = redis.run(cmd("SET").arg("smartflow:config:head").arg(head)).await.unwrap();
+    };
+    let _: Value = redis.run(cmd("DEL").arg("smartflow:config:stream")).await.unwrap();
+    put(0).await;
+    let mut pod = Pod::new(&scene.server).await;
+    pod.until("says that there is more", |pod| pod.waits.iter().any(|why| why.contains("part of"))).await;
+    assert!(pod.runs.is_none() && !pod.current, "what is not whole is not in force");
+    put(1).await;
+    put(2).await;
+    pod.reaches(at).await;
+    assert_eq!((pod.hash(), pod.activations), (scene.operator.compiler.snapshot().hash, 1));
+    scene.pod = pod;
+    std::fs::remove_file(scene.path()).unwrap();
+    scene.keep();
+    let kept = LastGood::in_folder(scene.folder.path()).read(&ring(), "smartflow").unwrap();
+    assert_eq!(kept.map(|kept| kept.at), Some(Some(at)));
+    assert_eq!(scene.start(ring()).await, Ok(Some(1103)));
 }

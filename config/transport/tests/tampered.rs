@@ -5,10 +5,12 @@
 mod kit;
 
 use kit::{Operator, Pod, WORLD, a_key, a_policy, connect, options, ring};
+use smartflow_compile::Kind;
 use smartflow_rig::redis::RedisServer;
 use smartflow_store::redis::{Redis, Value, cmd};
 use smartflow_transport::Revision;
 use smartflow_transport::follower::{Options, Refusal};
+use smartflow_transport::publisher::{PublishError, Publisher, Standing};
 use std::time::Duration;
 
 const ENTRIES: &str = "smartflow:config:entries";
@@ -197,6 +199,25 @@ async fn an_old_configuration_is_refused_where_an_age_is_set() {
     pod.reaches(at).await;
 }
 
+/// T2: what is only looked at again and again is neither told nor asked for without end.
+#[tokio::test]
+async fn a_refusal_is_told_once_and_looked_at_less_and_less() {
+    let scene = Scene::new().await;
+    let strict = Options { max_age: Some(Duration::from_millis(1)), ..options(ring()) };
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let mut pod = Pod::with(&scene.server, strict).await;
+    let mut steps = 0;
+    let go_on = async {
+        loop {
+            pod.step().await;
+            steps += 1;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), go_on).await.unwrap_err();
+    assert_eq!(pod.refusals.len(), 1, "{:?}", pod.refusals);
+    assert!(steps <= 6, "{steps} steps in a second");
+}
+
 /// T4: a record that is taken out of the stream.
 #[tokio::test]
 async fn a_record_that_is_taken_out_is_found_by_the_head() {
@@ -234,5 +255,76 @@ async fn records_that_are_forged_or_brought_back_are_not_taken() {
     let (hash, runs) = (scene.pod.hash(), scene.pod.at());
     scene.pod.until("refuses", |pod| pod.refusals.iter().any(head)).await;
     assert_eq!((scene.pod.hash(), scene.pod.at()), (hash, runs));
+    scene.heals().await;
+}
+
+/// T2, T3: records that lead, entry by entry, back to an older whole set, under an id that is later than all.
+#[tokio::test]
+async fn a_stream_that_leads_back_to_an_older_set_is_not_followed() {
+    let mut scene = Scene::new().await;
+    let (old_head, old) = (scene.head().await, scene.entries().await);
+    let at = scene.operator.apply(&format!("{}{}", a_policy(1), a_key("second"))).await.unwrap();
+    scene.pod.reaches(at).await;
+    let back = Revision { epoch: at.epoch, number: at.number + 1 };
+    let mut add = cmd("XADD");
+    add.arg(STREAM).arg(back.to_string()).arg("p").arg(at.to_string()).arg("h").arg(&old_head);
+    for (field, _) in scene.entries().await.iter().filter(|(f, _)| !old.iter().any(|(o, _)| o == f)) {
+        add.arg("m").arg(field);
+    }
+    for (field, sealed) in &old {
+        add.arg("e").arg([&field[..], sealed].concat());
+    }
+    let _: Value = scene.redis.run(&add).await.unwrap();
+    let _: Value = scene.redis.run(cmd("XDEL").arg(STREAM).arg(at.to_string())).await.unwrap();
+    let (hash, runs) = (scene.pod.hash(), scene.pod.at());
+    scene.pod.until("refuses", |pod| pod.refusals.iter().any(head)).await;
+    // It reads the whole set again, more than once.
+    for _ in 0..4 {
+        scene.pod.step().await;
+        assert_eq!((scene.pod.hash(), scene.pod.at()), (hash, runs));
+    }
+    scene.is_refused("leads back", head).await;
+    scene.heals().await;
+}
+
+/// T2, T6: an old spec that is brought back is no last valid one; nor is anything else that was not published.
+#[tokio::test]
+async fn what_is_recalled_was_published() {
+    let mut scene = Scene::new().await;
+    let old = scene.entries().await;
+    scene.operator.apply(&a_policy(1)).await.unwrap();
+    let policy = scene.operator.compiler.objects().find(|id| id.kind == Kind::Policy).unwrap();
+    let now = scene.entries().await;
+    let (field, replayed) = old.iter().find(|entry| !now.contains(entry)).unwrap();
+    let (_, genuine) = now.iter().find(|(f, _)| f == field).unwrap();
+    let mut next = Publisher::new(scene.redis.clone(), ring());
+    for forged in [&replayed[..], b"garbage"] {
+        scene.set(field, genuine).await;
+        assert_eq!(next.take_over(0, 0).await.unwrap().damage, None);
+        scene.set(field, forged).await;
+        let fault = next.last_good(&policy).await.unwrap_err();
+        assert!(matches!(&fault, PublishError::Unproven(id) if *id == policy), "{fault}");
+        assert!(next.take_over(0, 0).await.unwrap().damage.is_some());
+        assert_eq!(next.last_good(&policy).await.unwrap(), None);
+    }
+    // What lies beside it takes nothing away from what is proven.
+    scene.set(field, genuine).await;
+    scene.set(b"x", b"y").await;
+    assert!(next.take_over(0, 0).await.unwrap().damage.is_some());
+    let spec = next.last_good(&policy).await.unwrap().unwrap().spec;
+    assert!(spec.contains("\"requestsPerMinute\":1"), "{spec}");
+    scene.heals().await;
+}
+
+/// What is no entry is cleared away by the next leader, and does not count against it for ever.
+#[tokio::test]
+async fn what_is_no_entry_is_found_and_cleared_away() {
+    let mut scene = Scene::new().await;
+    scene.set(b"x", b"y").await;
+    let standing = scene.operator.publisher.look().await.unwrap().standing;
+    assert!(matches!(standing, Standing::Lost(_)), "{standing:?}");
+    let (taken, _) = scene.operator.lead().await.unwrap();
+    assert!(taken.damage.is_some_and(|damage| damage.contains("no entry")));
+    assert_eq!(scene.operator.publisher.look().await.unwrap().standing, Standing::Current);
     scene.heals().await;
 }

@@ -87,6 +87,18 @@ impl Carried {
     pub fn spec(&self) -> Option<&str> {
         self.spec.as_ref().map(|s| s.get())
     }
+
+    /// When the object was created, Unix seconds; 0 = not known.
+    #[must_use]
+    pub fn created(&self) -> i64 {
+        self.created
+    }
+
+    /// True when today's spec has fields that this version does not know: whoever wrote it knows more.
+    #[must_use]
+    pub fn has_unknown_fields(&self) -> bool {
+        self.findings.iter().any(CarriedFinding::is_unknown_field)
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // As serde asks.

@@ -20,6 +20,12 @@ pub(crate) struct CarriedFinding {
     fix: Box<str>,
 }
 
+impl CarriedFinding {
+    pub(super) fn is_unknown_field(&self) -> bool {
+        !self.warning && *self.reason == *Reason::UnknownField.as_str()
+    }
+}
+
 impl From<&Finding> for CarriedFinding {
     fn from(finding: &Finding) -> Self {
         Self {

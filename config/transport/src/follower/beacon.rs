@@ -1,7 +1,7 @@
 //! Sends heartbeats.
 
 use crate::beat::Beat;
-use crate::key::Ring;
+use crate::key::{KeyId, Ring};
 use crate::publisher::script::BEAT;
 use crate::shelf::Shelf;
 use smartflow_store::redis::{Error, Redis};
@@ -11,6 +11,7 @@ pub struct Beacon {
     redis: Redis,
     shelf: Shelf,
     sent: u64,
+    key: Option<KeyId>,
 }
 
 /// Why a heartbeat was not sent.
@@ -28,7 +29,14 @@ impl Beacon {
     /// Nothing was sent yet.
     #[must_use]
     pub fn new(redis: Redis) -> Self {
-        Self { shelf: Shelf::of(&redis), redis, sent: 0 }
+        Self { shelf: Shelf::of(&redis), redis, sent: 0, key: None }
+    }
+
+    /// Seals with this key from now on, as long as the ring has it: the one of the head that the pod runs
+    /// ([`Head::key`](crate::Head)). Whoever sealed that head can open it, also when the ring has another one that the
+    /// operator has not any more, or not yet.
+    pub fn seal_with(&mut self, key: Option<KeyId>) {
+        self.key = key;
     }
 
     /// Sends `beat`, with its number.
@@ -38,7 +46,7 @@ impl Beacon {
     pub async fn send(&mut self, ring: &Ring, mut beat: Beat) -> Result<(), BeatError> {
         self.sent += 1;
         beat.number = self.sent;
-        let sealed = beat.seal(ring, &self.shelf.install)?;
+        let sealed = beat.seal(ring, self.key, &self.shelf.install)?;
         let args = [beat.pod.as_bytes(), &sealed];
         let _: i64 = self.redis.script(&BEAT, &[&*self.shelf.gateways], &args).await?;
         Ok(())

@@ -4,6 +4,7 @@ use super::Trouble;
 use super::refusal::Refusal;
 use super::replica::Replica;
 use super::whole::Whole;
+use crate::digest::Field;
 use crate::head::Head;
 use crate::revision::Revision;
 use crate::shelf::Shelf;
@@ -27,40 +28,44 @@ pub(super) async fn boot(
     let head = replica.head(&sealed)?;
     check(&head, floor, max_age)?;
     let mut whole = Whole { head: sealed, ..Whole::default() };
-    let most = 2 * head.count + SURPLUS;
+    let (most, mut found) = (2 * head.count + SURPLUS, 0);
     shelf
-        .scan(link, |field, entry| {
-            whole.found(field, entry);
-            if whole.entries.len() as u64 > most {
-                let (at, found, wanted) = (head.at, whole.entries.len() as u64, head.count);
-                return Err(Trouble::Refused(Refusal::Differs { at, found, wanted }));
+        .scan(link, |name, entry| {
+            found += 1;
+            if found > most {
+                return Err(Trouble::Refused(Refusal::Differs { at: head.at, found, wanted: head.count }));
+            }
+            // Whatever has another name cannot be part of a set.
+            if let Some(field) = Field::read(&name) {
+                whole.found(field, entry);
             }
             Ok(())
         })
         .await?;
-    catch_up(shelf, link, head.at, &mut whole).await?;
+    let last = catch_up(shelf, link, replica, head, &mut whole).await?;
+    check(&last, floor, max_age)?;
     Ok(whole)
 }
 
-/// What was published while the entries were read.
+/// What was published while the entries were read; returns the last head.
 async fn catch_up(
     shelf: &Shelf,
     link: &mut Dedicated,
-    from: Revision,
+    replica: &Replica,
+    mut head: Head,
     whole: &mut Whole,
-) -> Result<(), Trouble> {
-    let mut at = from;
+) -> Result<Head, Trouble> {
     loop {
-        let records = shelf.after(link, at, None).await?;
+        let records = shelf.after(link, head.at, None).await?;
         if records.is_empty() {
-            return Ok(());
+            return Ok(head);
         }
         for (id, record) in records {
             let record = record.ok_or(Trouble::Refused(Refusal::Record(id)))?;
-            if record.previous != Some(at) {
+            if record.previous != Some(head.at) {
                 return Err(Trouble::Gap);
             }
-            at = record.at;
+            head = replica.head_of(&record)?;
             whole.then(record);
         }
     }

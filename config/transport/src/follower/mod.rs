@@ -24,7 +24,7 @@ pub use replica::Activation;
 pub use store::{Records, Save, Saver};
 pub use whole::Whole;
 
-use crate::key::Ring;
+use crate::key::{KeyId, Ring};
 use crate::revision::Revision;
 use crate::shelf::Shelf;
 use boot::boot;
@@ -33,10 +33,13 @@ use replica::{Halt, Replica};
 use smartflow_store::redis::{Dedicated, Error, Redis};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use wait::Waits;
+use wait::{Pause, Waits};
 
 /// A read of the stream blocks for this long; then the head is looked at.
 const BLOCK: Duration = Duration::from_millis(500);
+const NOTHING: &str = "nothing is published yet: is the operator running, with this prefix?";
+const LOST: &str =
+    "what is in Redis does not go together: the stream does not follow upon the entries and their head";
 
 /// How to follow.
 #[derive(Clone, Debug)]
@@ -81,12 +84,12 @@ pub struct Follower {
     floor: Option<Revision>,
     waits: Waits,
     /// What was told last, so that it is told once.
-    told: Option<String>,
+    told: Option<Told>,
     news: VecDeque<News>,
-    /// What the last step ended with.
-    trouble: Option<Trouble>,
-    /// Records since the last activation.
-    records: Vec<crate::record::Record>,
+    /// What is waited for before the next step.
+    pause: Option<Pause>,
+    /// What is to be kept of the changes since the last activation.
+    unsaved: Save,
 }
 
 /// Why a step did not go on.
@@ -96,6 +99,15 @@ enum Trouble {
     Gap,
     /// Nothing is published yet.
     Nothing,
+    /// The rest of this change is not published.
+    Unfinished(Revision),
+}
+
+/// What was told of a trouble: what changes each time that it is looked at is not told each time.
+#[derive(PartialEq, Eq)]
+enum Told {
+    Waiting(String),
+    Refused(std::mem::Discriminant<Refusal>, Option<KeyId>),
 }
 
 impl From<Error> for Trouble {
@@ -127,7 +139,8 @@ impl Follower {
         let replica = Replica::new(options.ring.clone(), shelf.install.clone(), options.reads);
         let (floor, waits) = (options.floor, Waits::default());
         let (link, following, head) = (None, false, Bytes::new());
-        let (told, news, trouble, records) = Default::default();
+        let (told, news, pause) = Default::default();
+        let unsaved = Save::More(Records(Vec::new()));
         Self {
             redis,
             shelf,
@@ -140,8 +153,8 @@ impl Follower {
             waits,
             told,
             news,
-            trouble,
-            records,
+            pause,
+            unsaved,
         }
     }
 
@@ -149,7 +162,7 @@ impl Follower {
     pub fn set_ring(&mut self, ring: Ring) {
         self.replica.ring = ring.clone();
         self.options.ring = ring;
-        self.waits = Waits::default();
+        (self.waits, self.pause) = (Waits::default(), None);
     }
 
     /// Starts from what was kept in a file: for when Redis is away. It is proven like any other set.
@@ -157,7 +170,7 @@ impl Follower {
     /// # Errors
     /// As a boot from Redis.
     pub fn start_from(&mut self, kept: &Whole) -> Result<Option<Activation>, Refusal> {
-        let activation = self.replica.adopt(kept)?;
+        let activation = self.replica.adopt(kept, self.floor)?;
         self.note(kept.head.clone());
         Ok(activation)
     }
@@ -180,10 +193,13 @@ impl Follower {
             if let Some(news) = self.news.pop_front() {
                 return news;
             }
-            if let Some(trouble) = self.trouble.take() {
-                return self.wait(trouble).await;
+            if let Some(pause) = self.pause.take() {
+                self.link = self.waits.pause(pause, &self.shelf, self.link.take()).await;
+                return News::Quiet;
             }
-            self.trouble = self.step().await.err();
+            if let Err(trouble) = self.step().await {
+                self.stumble(trouble);
+            }
         }
     }
 
@@ -203,11 +219,11 @@ impl Follower {
     async fn boot(&mut self, link: &mut Dedicated) -> Result<(), Trouble> {
         let whole = boot(&self.shelf, link, &self.replica, self.floor, self.options.max_age).await?;
         let began = Instant::now();
-        let activation = self.replica.adopt(&whole)?;
+        let activation = self.replica.adopt(&whole, self.floor)?;
         self.note(whole.head.clone());
-        (self.following, self.records) = (true, Vec::new());
+        (self.following, self.unsaved) = (true, Save::Whole(whole));
         if let Some(activation) = activation {
-            self.tell(activation, began, Save::Whole(whole));
+            self.tell(activation, began);
         }
         Ok(())
     }
@@ -223,16 +239,20 @@ impl Follower {
             let began = Instant::now();
             let activation = self.replica.follow(&record)?;
             self.note(record.head.clone());
-            self.records.push(record);
+            match &mut self.unsaved {
+                // Of a set that was read in the middle of a change nothing was kept yet that a record could follow upon.
+                Save::Whole(whole) => whole.then(record),
+                Save::More(Records(records)) => records.push(record),
+            }
             if let Some(activation) = activation {
-                let records = std::mem::take(&mut self.records);
-                self.tell(activation, began, Save::More(Records(records)));
+                self.tell(activation, began);
             }
         }
         Ok(())
     }
 
-    fn tell(&mut self, activation: Activation, began: Instant, save: Save) {
+    fn tell(&mut self, activation: Activation, began: Instant) {
+        let save = std::mem::replace(&mut self.unsaved, Save::More(Records(Vec::new())));
         let activation = Activation { took: began.elapsed(), ..activation };
         self.told = None;
         self.waits.done();
@@ -248,6 +268,9 @@ impl Follower {
     async fn look(&mut self, link: &mut Dedicated, at: Revision) -> Result<(), Trouble> {
         let Some(sealed) = self.shelf.head(link).await? else { return Err(Refusal::HeadGone.into()) };
         if sealed == self.head {
+            if !self.replica.is_complete() {
+                return Err(Trouble::Unfinished(at));
+            }
             self.told = None;
             self.news.push_back(News::Current);
             return Ok(());
@@ -260,39 +283,34 @@ impl Follower {
         if self.shelf.after(link, at, None).await?.is_empty() { Err(Trouble::Gap) } else { Ok(()) }
     }
 
-    /// Tells what is new of a trouble; waits, as it becomes, where that was told before.
-    async fn wait(&mut self, trouble: Trouble) -> News {
-        let news = match trouble {
+    /// Tells what is new of a trouble; before the next step there is a pause in any case.
+    fn stumble(&mut self, trouble: Trouble) {
+        let (pause, news) = match trouble {
             Trouble::Gap => {
                 self.following = false;
-                self.waits.gap().await;
-                return News::Quiet;
+                (Pause::Gap, self.waits.is_lost().then(|| News::Waiting(LOST.to_owned())))
             }
-            Trouble::Store(fault) => {
-                self.link = None;
-                News::Waiting(fault.to_string())
+            Trouble::Store(fault) => (Pause::Store, Some(News::Waiting(fault.to_string()))),
+            Trouble::Nothing => (Pause::Store, Some(News::Waiting(NOTHING.to_owned()))),
+            Trouble::Unfinished(at) => {
+                let why =
+                    format!("only a part of the change up to {at} is published: is the operator running?");
+                (Pause::Store, Some(News::Waiting(why)))
             }
-            Trouble::Nothing => News::Waiting(
-                "nothing is published yet: is the operator running, with this prefix?".to_owned(),
-            ),
             Trouble::Refused(refusal) => {
                 self.following = false;
-                News::Refused(refusal)
+                (Pause::Refused, Some(News::Refused(refusal)))
             }
         };
-        let text = match &news {
-            News::Waiting(text) => text.clone(),
-            News::Refused(refusal) => refusal.to_string(),
-            _ => return news,
+        self.pause = Some(pause);
+        let told = match &news {
+            Some(News::Waiting(why)) => Told::Waiting(why.clone()),
+            Some(News::Refused(why)) => Told::Refused(std::mem::discriminant(why), why.missing_key()),
+            _ => return,
         };
-        if self.told.as_ref() != Some(&text) {
-            self.told = Some(text);
-            return news;
+        if self.told.as_ref() != Some(&told) {
+            self.told = Some(told);
+            self.news.extend(news);
         }
-        match news {
-            News::Refused(_) => self.link = self.waits.refused(&self.shelf, self.link.take()).await,
-            _ => self.waits.store().await,
-        }
-        News::Quiet
     }
 }

@@ -10,7 +10,6 @@ use crate::record::{Part, Record};
 use crate::revision::Revision;
 use crate::seal::SealError;
 use crate::set::Set;
-use bytes::Bytes;
 use smartflow_compile::{Change, Compiler, ObjectRef, Report, Settings};
 use smartflow_snapshot::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,16 +89,36 @@ impl Replica {
         self.head.as_ref().map(|head| head.at)
     }
 
+    /// False in the middle of a change.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| head.complete)
+    }
+
     /// Opens a head.
     pub(crate) fn head(&self, sealed: &[u8]) -> Result<Head, Refusal> {
         Head::open(&self.ring, &self.install, sealed).map_err(Refusal::Head)
     }
 
-    /// Takes a whole set in the place of what is held. Entries that are held already are not compiled again.
+    /// Opens the head of a record. It is of that record: the id in the stream alone says nothing, whoever can write to
+    /// Redis chooses it.
+    pub(crate) fn head_of(&self, record: &Record) -> Result<Head, Refusal> {
+        let head = self.head(&record.head)?;
+        if head.at == record.at { Ok(head) } else { Err(Refusal::Head(SealError::Forged)) }
+    }
+
+    /// Takes a whole set in the place of what is held. Entries that are held already are not compiled again. One that is
+    /// older than `floor`, which was seen before, is refused.
     ///
     /// Returns nothing where the head says that more follows.
-    pub(crate) fn adopt(&mut self, whole: &Whole) -> Result<Option<Activation>, Refusal> {
+    pub(crate) fn adopt(
+        &mut self,
+        whole: &Whole,
+        floor: Option<Revision>,
+    ) -> Result<Option<Activation>, Refusal> {
         let head = self.head(&whole.head)?;
+        if let Some(known) = floor.max(self.at()).filter(|known| head.at < *known) {
+            return Err(Refusal::Older { found: head.at, known });
+        }
         let set = self.prove(&head, whole)?;
         if self.compiler.as_ref().is_none_or(|(_, settings)| *settings != head.settings) {
             self.compiler = Some((Compiler::new(&head.settings), head.settings.clone()));
@@ -136,12 +155,12 @@ impl Replica {
 
     /// Takes one record.
     pub(crate) fn follow(&mut self, record: &Record) -> Result<Option<Activation>, Halt> {
-        if self.at().is_none() || record.previous != self.at() {
+        let Some(known) = self.at().filter(|at| record.previous == Some(*at)) else {
             return Err(Halt::Gap);
-        }
-        let head = self.head(&record.head)?;
-        if head.at != record.at {
-            return Err(Refusal::Head(SealError::Forged).into());
+        };
+        let head = self.head_of(record)?;
+        if head.at <= known {
+            return Err(Refusal::Older { found: head.at, known }.into());
         }
         if self.compiler.as_ref().is_none_or(|(_, settings)| *settings != head.settings) {
             return Err(Halt::Gap);
@@ -183,22 +202,22 @@ impl Replica {
 
     /// The set of what was found, when it is the head's.
     fn prove(&self, head: &Head, whole: &Whole) -> Result<Set, Refusal> {
-        let (mut set, mut bad) = (Set::default(), None);
+        let (mut set, mut damaged) = (Set::default(), Vec::new());
         for (field, sealed) in &whole.entries {
             match share(&self.ring, *field, sealed) {
                 Ok(share) => set.insert(*field, share),
-                Err(fault) => bad = Some((*field, fault)),
+                Err(fault) => damaged.push((*field, fault)),
             }
         }
-        if set.equals(head) && bad.is_none() {
+        if set.equals(head) && damaged.is_empty() {
             return Ok(set);
         }
-        // Says which one it is, where that can be told.
-        let damaged = |(field, sealed): (&Field, &Bytes)| {
+        // Says which one it is, where that can be told; of several always the same one.
+        damaged.extend(whole.entries.iter().filter_map(|(field, sealed)| {
             let fault = open_entry(&self.ring, &self.install, *field, sealed).err()?;
             Some((*field, fault))
-        };
-        match bad.or_else(|| whole.entries.iter().find_map(damaged)) {
+        }));
+        match damaged.into_iter().min_by_key(|(field, _)| *field) {
             Some((field, fault)) => Err(Refusal::Entry { field, fault }),
             None => Err(Refusal::Differs { at: head.at, found: set.len(), wanted: head.count }),
         }

@@ -2,6 +2,7 @@
 
 use crate::revision::Revision;
 use crate::seal::SealError;
+use smartflow_compile::ObjectRef;
 use smartflow_store::redis::Error;
 
 /// Why something could not be published.
@@ -20,8 +21,11 @@ pub enum PublishError {
     /// everything.
     #[error("what is in Redis is not what was published: {0}")]
     Lost(String),
+    /// What is in Redis of an object is not what was published, so that nothing can be taken from it.
+    #[error("what is in Redis of {0} is not what was published")]
+    Unproven(ObjectRef),
     /// [`Publisher::take_over`](super::Publisher::take_over) comes first.
-    #[error("nothing can be published before the published set was read")]
+    #[error("nothing can be published or recalled before the published set was read")]
     NotLeading,
     /// The sealing key that was asked for is not in the ring.
     #[error("sealing key {0} is not among those that were given")]

@@ -5,7 +5,7 @@
 //! publish_all(objects, …)    the rest is tombstoned: only when everything is synced   after take_over, and to reseal
 //! publish(changes, …)        what changed                                             from then on
 //! look()                     heartbeats; Current, Lost, or Fenced                     many times a second
-//! last_good(object)          the spec that was last published of it                   for objects that are invalid
+//! last_good(object)          the spec that was last published of it                   after take_over, of invalid objects
 //! ```
 //! A change is one record where it fits (512 entries, 256 KiB); more records of it say that they are not complete, and no
 //! gateway takes them into service before the last one.
@@ -58,12 +58,23 @@ pub struct TakenOver {
     pub damage: Option<String>,
 }
 
+/// A spec that was published, of an object that was valid then.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LastGood {
+    /// As JSON, with its defaults.
+    pub spec: String,
+    /// When the object was created, Unix seconds; 0 = not known. One that was made since under the same name is another.
+    pub created: i64,
+}
+
 /// Publishes. One per operator; only the leader's is used. Needs a runtime.
 pub struct Publisher {
     redis: Redis,
     shelf: Shelf,
     ring: Ring,
     sealing: KeyId,
+    /// That key was asked for, and nothing is published with it yet.
+    asked: bool,
     epoch: Option<u64>,
     /// Number of the last record of the epoch.
     number: u64,
@@ -76,6 +87,8 @@ pub struct Publisher {
     held: HashMap<ObjectRef, Held>,
     /// The next record begins anew: what is in Redis is not to be built upon.
     reset: bool,
+    /// Until then, what is proven of it all the same: specs can be recalled.
+    relics: Option<(Set, HashMap<ObjectRef, Held>)>,
     window: Window,
     /// Sent, but it is not known whether it was carried out.
     unsure: Option<Draft>,
@@ -90,15 +103,17 @@ pub(super) struct Draft {
 }
 
 impl Publisher {
-    /// Nothing is read yet. Seals with the newest key of `ring`; see [`Publisher::seal_with`].
+    /// Nothing is read yet. Seals with the oldest key of `ring`, the one that everybody has while a new one is being
+    /// handed out; see [`Publisher::seal_with`].
     #[must_use]
     pub fn new(redis: Redis, ring: Ring) -> Self {
-        let (shelf, sealing) = (Shelf::of(&redis), ring.newest());
+        let (shelf, sealing) = (Shelf::of(&redis), ring.oldest());
         Self {
             redis,
             shelf,
             ring,
             sealing,
+            asked: false,
             epoch: None,
             number: 0,
             last: None,
@@ -107,6 +122,7 @@ impl Publisher {
             set: Set::default(),
             held: HashMap::new(),
             reset: false,
+            relics: None,
             window: Window::default(),
             unsure: None,
         }
@@ -114,7 +130,7 @@ impl Publisher {
 
     /// Reads and proves what is published, and mints an epoch that is later than `now` (milliseconds of Unix time), than
     /// `lease` (the epoch that the Lease notes, 0 = none), and than everything that is published or run by a gateway.
-    /// Writes nothing.
+    /// Seals on with the key that the published head is sealed with, when it is among ours. Writes nothing.
     ///
     /// # Errors
     /// [`PublishError::Store`]
@@ -134,12 +150,15 @@ impl Publisher {
         let heads = found.head.iter().map(|head| head.at.epoch);
         // The end of a stream that is not of ours could be anything; a fresh one begins then.
         let epoch = mint(now, beats.chain(heads).chain([lease]));
-        self.reset = found.damage.is_some();
-        if self.reset {
-            (self.set, self.held) = (Set::default(), HashMap::new());
-        } else {
-            (self.set, self.held) = (found.set, found.held);
+        if let Some(head) = found.head.as_ref().filter(|_| !self.asked) {
+            self.sealing = head.key;
         }
+        self.reset = found.damage.is_some();
+        let whole = (found.set, found.held);
+        ((self.set, self.held), self.relics) = match self.reset {
+            true => (Default::default(), found.proven.then_some(whole)),
+            false => (whole, None),
+        };
         (self.last, self.head) = (found.last, found.head.filter(|_| !self.reset));
         (self.number, self.window) = (0, Window::default());
         self.epoch = Some(epoch);
@@ -199,15 +218,24 @@ impl Publisher {
         self.say(Vec::new(), world).await
     }
 
-    /// The spec that was last published of an object, which was valid: what serves on while it is invalid. May be asked
-    /// without leading.
+    /// The spec that was last published of an object, which was valid: what serves on while it is invalid. Only what
+    /// [`Publisher::take_over`] proved to be published is answered: an entry alone could be an old one, brought back.
+    /// `None`: there is nothing of it, or nothing of what was there could be proven (its damage was told then).
     ///
     /// # Errors
-    /// [`PublishError::Store`], [`PublishError::Seal`]
-    pub async fn last_good(&self, object: &ObjectRef) -> Result<Option<String>, PublishError> {
+    /// [`PublishError::NotLeading`], [`PublishError::Store`]; [`PublishError::Unproven`] when it changed since.
+    pub async fn last_good(&self, object: &ObjectRef) -> Result<Option<LastGood>, PublishError> {
+        self.epoch.ok_or(PublishError::NotLeading)?;
+        let (set, held) = match &self.relics {
+            Some((set, held)) => (set, held),
+            None => (&self.set, &self.held),
+        };
+        let Some(held) = held.get(object) else { return Ok(None) };
         let mut link = self.redis.dedicated().await?;
-        let opened = read_one(&self.shelf, &mut link, &self.ring, object).await?;
-        Ok(opened.and_then(|o| o.carried()).and_then(|c| c.spec().map(str::to_owned)))
+        let opened = read_one(&self.shelf, &mut link, &self.ring, set, held.field).await?;
+        let opened = opened.ok_or_else(|| PublishError::Unproven(object.clone()))?;
+        let carried = opened.carried();
+        Ok(carried.and_then(|c| Some(LastGood { spec: c.spec()?.to_owned(), created: c.created() })))
     }
 
     /// True when a version that knows more wrote what is published of `object`: it is to be left alone as long as
@@ -217,14 +245,14 @@ impl Publisher {
         self.held.get(object).is_some_and(|held| held.too_new)
     }
 
-    /// Seals with `key` from now on; [`Publisher::publish_all`] then reseals the rest. Choose it by
-    /// [`Ring::newest_known`] and [`Fleet::knows`](crate::Fleet::knows).
+    /// Seals with `key` from now on; [`Publisher::publish_all`] then reseals the rest. Ask for the newest once
+    /// [`Fleet::knows`](crate::Fleet::knows) it.
     ///
     /// # Errors
     /// [`PublishError::NoSuchKey`]
     pub fn seal_with(&mut self, key: KeyId) -> Result<(), PublishError> {
         self.ring.get(key).ok_or(PublishError::NoSuchKey(key))?;
-        self.sealing = key;
+        (self.sealing, self.asked) = (key, true);
         Ok(())
     }
 
@@ -234,10 +262,11 @@ impl Publisher {
         self.sealing
     }
 
-    /// True when something that is published is sealed with a key other than [`Publisher::sealing_key`].
+    /// True when something that is published is sealed with a key other than [`Publisher::sealing_key`], and
+    /// [`Publisher::publish_all`] would change that: it leaves alone what a newer version wrote and this one cannot read.
     #[must_use]
     pub fn must_reseal(&self) -> bool {
-        self.held.values().any(|held| held.key != self.sealing)
+        self.held.values().any(|held| held.key != self.sealing && !held.too_new)
     }
 
     /// Takes other keys, of a file that changed. Seals on with the same one if it is still there.
@@ -321,9 +350,10 @@ impl Publisher {
                 None => drop(self.held.remove(&id)),
             }
         }
+        self.asked &= head.key != self.sealing;
         self.last = Some(record.at.to_string());
         self.sealed_head = record.head.to_vec();
-        (self.number, self.reset, self.head) = (record.at.number, false, Some(head));
+        (self.number, self.reset, self.relics, self.head) = (record.at.number, false, None, Some(head));
     }
 
     /// Why the stream does not end where it should.

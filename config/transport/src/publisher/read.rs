@@ -11,7 +11,7 @@ use crate::shelf::Shelf;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use smartflow_compile::ObjectRef;
-use smartflow_store::redis::{Dedicated, cmd};
+use smartflow_store::redis::{Dedicated, Error, cmd};
 use std::collections::HashMap;
 
 /// What is published of an object.
@@ -40,6 +40,8 @@ pub(super) struct Found {
     pub(super) head: Option<Head>,
     pub(super) set: Set,
     pub(super) held: HashMap<ObjectRef, Held>,
+    /// The set is the one that the head names, whatever else is there.
+    pub(super) proven: bool,
     /// Why it cannot be built upon.
     pub(super) damage: Option<String>,
 }
@@ -48,16 +50,21 @@ pub(super) struct Found {
 pub(super) async fn read(shelf: &Shelf, link: &mut Dedicated, ring: &Ring) -> Result<Found, PublishError> {
     let last = shelf.last(link).await?;
     let sealed = shelf.head(link).await?;
-    let mut found = Found { last, head: None, set: Set::default(), held: HashMap::new(), damage: None };
-    let mut bad: Option<(Field, SealError)> = None;
+    let (set, held) = (Set::default(), HashMap::new());
+    let mut found = Found { last, head: None, set, held, proven: false, damage: None };
+    let mut bad: Option<String> = None;
     shelf
-        .scan(link, |field, entry| {
+        .scan(link, |name, entry| {
+            let Some(field) = Field::read(&name) else {
+                bad = Some("something that is no entry is among the entries".to_owned());
+                return Ok(());
+            };
             match take(shelf, ring, field, &entry) {
                 Ok((share, object)) => {
                     found.set.insert(field, share);
                     found.held.extend(object);
                 }
-                Err(fault) => bad = Some((field, fault)),
+                Err(fault) => bad = Some(format!("entry {field} cannot be used: {fault}")),
             }
             Ok::<_, PublishError>(())
         })
@@ -69,9 +76,9 @@ pub(super) async fn read(shelf: &Shelf, link: &mut Dedicated, ring: &Ring) -> Re
         (Some(Ok(head)), bad) => {
             let fits = found.set.equals(&head);
             let ends = found.last.as_deref() == Some(&*head.at.to_string());
-            found.head = Some(head);
+            (found.head, found.proven) = (Some(head), fits);
             match bad {
-                Some((field, fault)) => Some(format!("entry {field} cannot be used: {fault}")),
+                Some(bad) => Some(bad),
                 None if !fits => Some("the entries are not those that the head names".to_owned()),
                 None if !ends => Some("the stream does not end with the head".to_owned()),
                 None => None,
@@ -91,26 +98,24 @@ fn take(shelf: &Shelf, ring: &Ring, field: Field, entry: &Bytes) -> Result<Taken
 }
 
 /// An object of a kind that is not known here stays where it is.
-fn held(opened: &Opened, field: Field, key: KeyId) -> Option<(ObjectRef, Held)> {
+pub(super) fn held(opened: &Opened, field: Field, key: KeyId) -> Option<(ObjectRef, Held)> {
     let too_new = opened.schema > smartflow_compile::LEVEL;
     Some((opened.label.object()?, Held { field, key, text: sum(opened.text()), too_new }))
 }
 
-/// One entry, opened.
+/// One entry of a proven set, opened; `None`: what is there is not what is in the set.
 pub(super) async fn read_one(
     shelf: &Shelf,
     link: &mut Dedicated,
     ring: &Ring,
-    object: &ObjectRef,
-) -> Result<Option<Opened>, PublishError> {
-    for key in ring.iter() {
-        let field = Field::of(key, object);
-        let mut ask = cmd("HGET");
-        ask.arg(&shelf.entries).arg(&field.0[..]);
-        let entry: Option<Vec<u8>> = link.run(&ask, crate::shelf::LIMIT).await?;
-        if let Some(entry) = entry {
-            return Ok(Some(open_entry(ring, &shelf.install, field, &entry)?));
-        }
-    }
-    Ok(None)
+    set: &Set,
+    field: Field,
+) -> Result<Option<Opened>, Error> {
+    let mut ask = cmd("HGET");
+    ask.arg(&shelf.entries).arg(&field.0[..]);
+    let entry: Option<Vec<u8>> = link.run(&ask, crate::shelf::LIMIT).await?;
+    let proven =
+        |entry: &Vec<u8>| set.share(&field).is_some() && share(ring, field, entry).ok() == set.share(&field);
+    let entry = entry.filter(proven);
+    Ok(entry.and_then(|entry| open_entry(ring, &shelf.install, field, &entry).ok()))
 }

@@ -130,6 +130,8 @@ fn manifest(key: &ObjectName, wanted: &Wanted, token: &str) -> Secret {
             ..ObjectMeta::default()
         },
         type_: Some(TYPE.to_owned()),
+        // Another token is made by deleting it; whoever wants one of their own names a Secret of their own.
+        immutable: Some(true),
         data: Some(BTreeMap::from([(TOKEN_KEY.to_owned(), ByteString(token.as_bytes().to_vec()))])),
         ..Secret::default()
     }
@@ -148,6 +150,13 @@ fn token() -> Result<Zeroizing<String>, rand::rand_core::OsError> {
     Ok(token)
 }
 
+/// True for what [`make`] would have made.
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(PREFIX.as_bytes());
+    let digit = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
+    digits.is_some_and(|digits| digits.len() == 2 * RANDOM && digits.iter().all(digit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,8 +165,6 @@ mod tests {
     fn tokens_have_their_form_and_differ() {
         let (a, b) = (token().unwrap(), token().unwrap());
         assert_ne!(*a, *b);
-        let digits = a.strip_prefix("sk-sf-").unwrap();
-        assert_eq!(digits.len(), 48);
-        assert!(digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+        assert!(is_token(a.as_bytes()) && a.len() == "sk-sf-".len() + 48);
     }
 }

@@ -168,7 +168,7 @@ impl Driver {
     fn wake(&self) -> Instant {
         let now = Instant::now();
         let due = self.due.map(|(_, at)| at);
-        let mut times = vec![due];
+        let mut times = vec![due, self.world.synced.wake()];
         if let Some(term) = self.term.filter(|term| term.left(now).is_some()) {
             let queues = [self.world.statuses.wake(now), self.world.secrets.wake(now)];
             times.extend(queues.into_iter().chain([self.spends, Some(term.until)]));
@@ -193,11 +193,17 @@ impl Driver {
     /// Does whatever can be done now.
     fn proceed(&mut self) {
         let now = Instant::now();
-        if self.world.is_due() && self.due.is_none_or(|(_, at)| at <= now) {
+        if self.world.synced.forgive(now) {
+            self.ports.telemetry.synced(&self.world.synced);
+        }
+        if self.due.is_none_or(|(_, at)| at <= now) {
+            // Also where nothing is left to be compiled: a moment that is past would wake up at once, for ever.
             self.due = None;
-            self.world.compile(now);
-            self.ports.telemetry.compiled(now.elapsed());
-            self.tell_accounts();
+            if self.world.is_due() {
+                self.world.compile(now);
+                self.ports.telemetry.compiled(now.elapsed());
+                self.tell_accounts();
+            }
         }
         let Some(term) = self.term else { return };
         let Some(left) = term.left(now) else { return };
@@ -249,7 +255,7 @@ impl Driver {
             }
             Ended::Recalled(specs) => {
                 (self.publishing, self.recalled) = (false, true);
-                specs.iter().for_each(|(id, spec)| self.world.gather.recall(id, spec));
+                specs.iter().for_each(|(id, published)| self.world.gather.recall(id, published));
                 self.world.compile(now);
             }
             Ended::Failed { ids, error } => {
@@ -332,3 +338,7 @@ impl Driver {
         let _ = self.ports.notices.try_send(notice);
     }
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ use crate::watch::{Body, Seen, TokenSecret};
 use serde_json::Value;
 use smartflow_compile::{Change, Finding, Kind, Object, ObjectRef, Reason};
 use smartflow_snapshot::ObjectName;
+use smartflow_transport::publisher::LastGood;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All objects, as they were last seen.
@@ -37,6 +38,8 @@ pub struct Held {
     /// Its token is in a Secret that somebody brought along.
     pub borrows: bool,
     manifest: Box<str>,
+    /// When it was created, Unix seconds.
+    created: i64,
     valid: bool,
     leaving: bool,
 }
@@ -126,11 +129,12 @@ impl Gather {
         self.objects.iter().filter(lost).map(|(id, _)| id.clone()).collect()
     }
 
-    /// A spec that was valid once, known from what is published.
-    pub fn recall(&mut self, id: &ObjectRef, spec: &str) {
-        let valid = self.objects.get(id).is_some_and(|held| held.valid);
-        if !valid && !self.kept.contains_key(id) {
-            self.kept.insert(id.clone(), spec.into());
+    /// A spec that was valid once, known from what is published. One of an object that was deleted, and made again under
+    /// the same name while no operator ran, is another object's.
+    pub fn recall(&mut self, id: &ObjectRef, published: &LastGood) {
+        let same = |held: &Held| !held.valid && held.created == published.created;
+        if self.objects.get(id).is_some_and(same) && !self.kept.contains_key(id) {
+            self.kept.insert(id.clone(), published.spec.as_str().into());
             self.dirty.entry(id.clone()).or_default();
         }
     }
@@ -153,6 +157,7 @@ impl Gather {
             (held.generation, held.version, held.status) = (generation, version, status);
             return Taken::Status;
         }
+        let created = created(&manifest);
         let object = match declared(manifest) {
             Ok(object) => object,
             Err(finding) => {
@@ -163,7 +168,17 @@ impl Gather {
         let valid = object.is_valid();
         let old = self.objects.insert(
             id.clone(),
-            Held { uid: uid.clone(), generation, version, status, borrows, manifest: text, valid, leaving },
+            Held {
+                uid: uid.clone(),
+                generation,
+                version,
+                status,
+                borrows,
+                manifest: text,
+                created,
+                valid,
+                leaving,
+            },
         );
         match old {
             _ if valid => drop(self.kept.remove(&id)),
@@ -314,9 +329,14 @@ fn read(manifest: &str) -> Option<Object> {
 
 /// The object, with when it was created.
 fn declared(manifest: Value) -> Result<Object, Finding> {
-    let created = manifest.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
-    let created = created.and_then(|t| t.parse::<jiff::Timestamp>().ok()).map_or(0, |t| t.as_second());
+    let created = created(&manifest);
     Ok(Object::read(manifest)?.with_created(created))
+}
+
+/// Unix seconds; 0 = not known.
+fn created(manifest: &Value) -> i64 {
+    let created = manifest.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+    created.and_then(|t| t.parse::<jiff::Timestamp>().ok()).map_or(0, |t| t.as_second())
 }
 
 fn not_owned(secret: &ObjectName) -> Finding {
@@ -327,7 +347,8 @@ fn not_owned(secret: &ObjectName) -> Finding {
 }
 
 fn emptied(secret: &ObjectName) -> Finding {
-    let message = format!("Secret {secret}, which was made for this key, has no token any more.");
+    let message =
+        format!("Secret {secret}, which was made for this key, does not hold a generated token any more.");
     Finding::error(
         Reason::SecretInvalid,
         "spec.secretName",

@@ -122,7 +122,12 @@ fn the_last_valid_spec_serves_and_a_new_object_of_the_name_does_not_inherit_it()
     );
     world.take([Seen { uid: "u2".into(), ..key(bad) }]);
     assert_eq!(world.serving(Kind::VirtualKey, "k"), Some(Serving::Nothing));
-    world.gather.recall(&id(Kind::VirtualKey, "k"), &good.to_string());
+    // It was deleted and made again while no operator ran: what is published is of the first one.
+    let published = |created| LastGood { spec: good.to_string(), created };
+    world.gather.recall(&id(Kind::VirtualKey, "k"), &published(1));
+    world.compiler.apply(world.gather.changes());
+    assert_eq!(world.serving(Kind::VirtualKey, "k"), Some(Serving::Nothing), "of another object");
+    world.gather.recall(&id(Kind::VirtualKey, "k"), &published(0));
     world.compiler.apply(world.gather.changes());
     assert_eq!(world.serving(Kind::VirtualKey, "k"), Some(Serving::LastGood), "known from what is published");
 }

@@ -92,21 +92,61 @@ async fn the_epoch_of_one_holder_is_known_to_the_next() {
     let (mut a, mut b) = (replica("a", &lease), replica("b", &lease));
     let term = a.turn().await.unwrap();
     assert_eq!(term.epoch, 0);
-    let store = lease.clone();
-    let client = client(move |asked| store.lock().unwrap().answer(&asked));
-    note(&client, &a.elector.settings, term, EPOCH, "7").await.unwrap();
+    note(&of(&lease), &a.elector.settings, term, EPOCH, "7").await.unwrap();
     b.turn().await;
     tokio::time::advance(DURATION).await;
     assert_eq!(b.turn().await.unwrap().epoch, 7);
 
     // The first one slept meanwhile: whatever it believes, it writes nothing into the Lease of the second.
     let writes = lease.lock().unwrap().writes;
-    let over = note(&client, &a.elector.settings, term, EPOCH, "6").await;
+    let over = note(&of(&lease), &a.elector.settings, term, EPOCH, "6").await;
     assert!(matches!(over, Err(LeaseError::Lost { .. })), "{over:?}");
     let believes = Term { until: Instant::now() + DURATION, ..term };
-    let over = note(&client, &a.elector.settings, believes, EPOCH, "6").await;
+    let over = note(&of(&lease), &a.elector.settings, believes, EPOCH, "6").await;
     assert!(matches!(over, Err(LeaseError::Lost { .. })), "{over:?}");
     assert_eq!(lease.lock().unwrap().writes, writes);
+}
+
+/// A client of a server that keeps `lease`.
+fn of(lease: &Arc<Mutex<Kept>>) -> Client {
+    let lease = lease.clone();
+    client(move |asked| lease.lock().unwrap().answer(&asked))
+}
+
+/// Fault 10: whoever was paused past its term would else mint an epoch that is later than its successor's.
+#[tokio::test(start_paused = true)]
+async fn whoever_loses_it_between_its_look_and_its_write_notes_nothing() {
+    let lease: Arc<Mutex<Kept>> = Arc::default();
+    let mut a = replica("a", &lease);
+    let settings = a.elector.settings.clone();
+    let term = a.turn().await.unwrap();
+    let (theirs, mut looked) = (lease.clone(), false);
+    let between = client(move |asked| {
+        let mut kept = theirs.lock().unwrap();
+        let answer = kept.answer(&asked);
+        if !std::mem::replace(&mut looked, true) {
+            let object = kept.object.as_mut().unwrap();
+            object["metadata"]["resourceVersion"] = json!("later");
+            object["spec"]["holderIdentity"] = json!("b");
+        }
+        answer
+    });
+    let over = note(&between, &settings, term, EPOCH, "7").await.unwrap_err();
+    assert!(matches!(over, LeaseError::Lost { .. }), "{over}");
+    assert_eq!(lease.lock().unwrap().object.as_ref().unwrap()["metadata"]["annotations"], json!(null));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_epoch_is_noted_within_the_term_or_not_at_all() {
+    let lease = Arc::default();
+    let mut a = replica("a", &lease);
+    let term = Term { until: Instant::now() + Duration::from_secs(3), ..a.turn().await.unwrap() };
+    let began = Instant::now();
+    let client = crate::scripted::silent();
+    let silence = note(&client, &a.elector.settings, term, EPOCH, "7");
+    let silence = tokio::time::timeout(DURATION, silence).await.expect("it does not wait for ever");
+    assert!(matches!(silence, Err(LeaseError::Silence { .. })));
+    assert_eq!(began.elapsed(), Duration::from_secs(3));
 }
 
 #[tokio::test(start_paused = true)]

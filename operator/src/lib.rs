@@ -26,6 +26,7 @@ pub mod admin;
 pub mod apply;
 pub mod args;
 pub mod budget;
+pub mod cluster;
 pub mod crds;
 pub mod driver;
 pub mod events;

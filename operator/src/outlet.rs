@@ -8,7 +8,7 @@ use kube_client::Client;
 use smartflow_compile::{ObjectRef, Settings};
 use smartflow_snapshot::ContentHash;
 use smartflow_store::redis::Redis;
-use smartflow_transport::publisher::{PublishError, Publisher, Standing, World};
+use smartflow_transport::publisher::{LastGood, PublishError, Publisher, Standing, World};
 use smartflow_transport::{Fleet as Gateways, Revision as Published, Ring, RingError};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -155,10 +155,7 @@ impl RedisOutlet {
         if self.publisher.is_none() {
             self.read_keys(term).await?;
             let ring = self.ring.clone().ok_or(Fault::NoKeys)?;
-            let oldest = ring.oldest();
-            let publisher = self.publisher.insert(Publisher::new(self.redis.clone(), ring));
-            // While a new key is being handed out, only the old one is with everybody for sure.
-            publisher.seal_with(oldest)?;
+            self.publisher = Some(Publisher::new(self.redis.clone(), ring));
         }
         self.publisher.as_mut().ok_or(Fault::NoKeys)
     }
@@ -178,9 +175,9 @@ impl RedisOutlet {
         if changed {
             publisher.set_ring(ring.clone());
         }
-        let newest = ring.newest_known(|id| self.gateways.knows(id));
-        if newest != publisher.sealing_key() {
-            publisher.seal_with(newest)?;
+        // Never back: that nobody is heard says nothing of which keys they have.
+        if publisher.sealing_key() != ring.newest() && self.gateways.knows(ring.newest()) {
+            publisher.seal_with(ring.newest())?;
         }
         if publisher.must_reseal() { Err(Fault::Reseal) } else { Ok(()) }
     }
@@ -276,9 +273,18 @@ impl Outlet for RedisOutlet {
         sent.map_err(Into::into)
     }
 
-    async fn last_good(&mut self, term: Term, id: &ObjectRef) -> Result<Option<String>, OutletError> {
-        let publisher = self.publisher(Some(term)).await?;
-        Ok(publisher.last_good(id).await.map_err(Fault::from)?)
+    async fn last_good(&mut self, term: Term, id: &ObjectRef) -> Result<Option<LastGood>, OutletError> {
+        if self.taken.is_none_or(|taken| taken.number != term.number) {
+            self.take_over(term).await?;
+        }
+        match self.publisher(Some(term)).await?.last_good(id).await {
+            // It is as if nothing had been published of it: what grants is not there, what restricts is closed.
+            Err(error @ PublishError::Unproven(_)) => {
+                tracing::warn!(%error, "no last valid spec is taken from it");
+                Ok(None)
+            }
+            found => Ok(found.map_err(Fault::from)?),
+        }
     }
 
     async fn fleet(&mut self) -> Result<Fleet, OutletError> {

@@ -5,6 +5,7 @@ use crate::status::{Fleet, Revision};
 use rand::Rng;
 use smartflow_compile::{Carried, ObjectRef, Settings};
 use smartflow_snapshot::ContentHash;
+use smartflow_transport::publisher::LastGood;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -49,7 +50,7 @@ pub trait Outlet: Send + 'static {
         &mut self,
         term: Term,
         id: &ObjectRef,
-    ) -> impl Future<Output = Result<Option<String>, OutletError>> + Send;
+    ) -> impl Future<Output = Result<Option<LastGood>, OutletError>> + Send;
 
     /// What the gateways run.
     fn fleet(&mut self) -> impl Future<Output = Result<Fleet, OutletError>> + Send;
@@ -87,7 +88,7 @@ pub enum Ended {
         revision: Revision,
     },
     /// These specs were published.
-    Recalled(Vec<(ObjectRef, String)>),
+    Recalled(Vec<(ObjectRef, LastGood)>),
     /// It failed.
     Failed {
         /// What was to be published.

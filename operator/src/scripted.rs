@@ -36,6 +36,13 @@ pub(crate) fn client(answer: impl FnMut(Asked) -> Answer + Send + 'static) -> Cl
     Client::new(service, "default")
 }
 
+/// A client whose requests are never answered.
+pub(crate) fn silent() -> Client {
+    let service =
+        tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>());
+    Client::new(service, "default")
+}
+
 /// The API server's refusal.
 pub(crate) fn refusal(code: u16, reason: &str) -> Answer {
     let status = json!({

@@ -12,12 +12,15 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// The field of the Secret that the keys are in.
 pub const FIELD: &str = "key";
 /// Bytes of a key.
 const LENGTH: usize = 32;
+/// Longest that the API server may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// The keys, one a line.
 pub type Keys = Zeroizing<String>;
@@ -49,6 +52,12 @@ pub enum SealingError {
         /// What it said.
         source: Box<kube_client::Error>,
     },
+    /// The API server did not answer in time.
+    #[error("Secret {name} with the sealing key: no answer within {ANSWER:?}")]
+    Silence {
+        /// Which.
+        name: String,
+    },
     /// The operating system gives no random numbers.
     #[error("no random numbers for a sealing key: {0}")]
     Random(rand::rand_core::OsError),
@@ -69,6 +78,16 @@ pub fn from_file(path: &Path) -> Result<Keys, SealingError> {
 /// # Errors
 /// When the API server refuses, or what is there is not text.
 pub async fn from_secret(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    term: Option<Term>,
+) -> Result<Option<Keys>, SealingError> {
+    let answer = tokio::time::timeout(ANSWER, look_or_make(client, namespace, name, term)).await;
+    answer.map_err(|_| SealingError::Silence { name: name.to_owned() })?
+}
+
+async fn look_or_make(
     client: &Client,
     namespace: &str,
     name: &str,
@@ -115,7 +134,6 @@ mod tests {
     use super::*;
     use crate::scripted::{Kept, client};
     use std::sync::{Arc, Mutex};
-    use std::time::Duration;
     use tokio::time::Instant;
 
     fn term() -> Option<Term> {
@@ -136,6 +154,14 @@ mod tests {
         assert_eq!(ask(None).await, Some(key.clone()));
         assert_eq!(ask(term()).await, Some(key));
         assert_eq!(kept.lock().unwrap().writes, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_says_nothing_is_not_waited_for() {
+        let client = crate::scripted::silent();
+        let silence = from_secret(&client, "n", "s", None);
+        let silence = tokio::time::timeout(2 * ANSWER, silence).await.expect("it does not wait for ever");
+        assert!(matches!(silence, Err(SealingError::Silence { name }) if name == "s"));
     }
 
     #[tokio::test]

@@ -228,7 +228,7 @@ fn start(settings: &Run) -> Result<(), ServeError> {
     let runtime = runtime.map_err(ServeError::Runtime)?;
     runtime.block_on(async {
         let stop = signals().map_err(ServeError::Runtime)?;
-        let client = Client::try_from(Config::infer().await?).map_err(ServeError::Client)?;
+        let client = crate::cluster::client(Config::infer().await?).map_err(ServeError::Client)?;
         let redis = settings.redis.options().map_err(SetupError::from)?.ok_or(ServeError::NoRedis)?;
         let redis = Redis::start(redis)?;
         let keys = match &settings.sealing_key_file {

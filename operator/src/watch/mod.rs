@@ -25,7 +25,7 @@ pub const QUEUE: usize = 1024;
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
 /// Seconds until a quiet watch is begun anew: a connection that died without a word is found out by then.
-const WATCH_SECONDS: u32 = 60;
+pub(crate) const WATCH_SECONDS: u32 = 60;
 /// Value of [`smartflow_crds::CREDENTIAL_LABEL`] on Secrets that the operator made: they are watched, and open for nothing.
 pub const GENERATED: &str = "generated";
 

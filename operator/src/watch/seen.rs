@@ -1,7 +1,7 @@
 //! An object as the API server has it, without what nobody here needs: managed fields, annotations, most of a status.
 
 use super::GENERATED;
-use crate::apply::TOKEN_KEY;
+use crate::apply::{TOKEN_KEY, is_token};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -61,7 +61,7 @@ impl fmt::Debug for Body {
 pub struct TokenSecret {
     /// Identity of the VirtualKey that owns it.
     pub owner: Option<Box<str>>,
-    /// Hash of its token; `None` = somebody took it out.
+    /// Hash of its token; `None` = somebody took it out, or wrote something else there.
     pub token: Option<TokenHash>,
     /// First characters of the token, to recognise it by.
     pub prefix: Box<str>,
@@ -116,14 +116,12 @@ impl TokenSecret {
         Self::new(owner.map(|o| o.uid.as_str().into()), &token.unwrap_or_default())
     }
 
-    /// What is remembered of `token`.
+    /// What is remembered of `token`. Somebody may have written something else into the Secret: that is no token, and
+    /// nothing of it is shown.
     pub(crate) fn new(owner: Option<Box<str>>, token: &[u8]) -> Self {
-        let shown = token.get(..SHOWN).map(String::from_utf8_lossy);
-        Self {
-            owner,
-            token: (!token.is_empty()).then(|| TokenHash::of(token)),
-            prefix: shown.unwrap_or_default().into(),
-        }
+        let token = Some(token).filter(|token| is_token(token));
+        let shown = token.and_then(|token| token.get(..SHOWN)).map(String::from_utf8_lossy);
+        Self { owner, token: token.map(TokenHash::of), prefix: shown.unwrap_or_default().into() }
     }
 }
 
@@ -221,6 +219,17 @@ mod tests {
         assert_eq!(secret.token, Some(TokenHash::of(token.as_bytes())));
         assert_eq!(&*secret.prefix, "sk-sf-abab");
         assert!(!shown.contains(&token));
+    }
+
+    #[test]
+    fn what_somebody_wrote_into_the_secret_of_a_token_is_none_and_not_shown() {
+        let good = format!("sk-sf-{}", "ab".repeat(24));
+        let (short, long, upper) = (&good[..53], format!("{good}0"), good.to_uppercase());
+        for bad in ["", "hunter2abc", short, &long, &upper, &good.replace("sk-sf", "sk-xx")] {
+            let secret = TokenSecret::new(None, bad.as_bytes());
+            assert_eq!((secret.token, &*secret.prefix), (None, ""), "{bad}");
+        }
+        assert_eq!(&*TokenSecret::new(None, good.as_bytes()).prefix, "sk-sf-abab");
     }
 
     #[test]

@@ -3,6 +3,11 @@
 use super::{Note, Source};
 use smartflow_compile::ObjectRef;
 use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A watch that fails is begun again after at most half of this.
+const FORGIVEN: Duration = Duration::from_secs(super::WATCH_SECONDS as u64);
 
 /// How far each watch is.
 #[derive(Debug)]
@@ -19,8 +24,8 @@ struct Watch {
     has: BTreeSet<ObjectRef>,
     /// What the list that is going on has named so far.
     listing: Option<BTreeSet<ObjectRef>>,
-    /// Why it does not work at present.
-    fault: Option<String>,
+    /// Why it does not work at present, and when that was said.
+    fault: Option<(String, Instant)>,
 }
 
 impl Synced {
@@ -46,7 +51,24 @@ impl Synced {
     /// Watches that never were through a list, or do not work at present, with the reason where there is one.
     pub fn behind(&self) -> impl Iterator<Item = (&Source, Option<&str>)> {
         let behind = self.watches.iter().filter(|w| !w.listed || w.fault.is_some());
-        behind.map(|w| (&w.source, w.fault.as_deref()))
+        behind.map(|w| (&w.source, w.fault.as_ref().map(|(why, _)| why.as_str())))
+    }
+
+    /// Forgets what was said of watches so long ago that they would have failed again if they did not work: nothing is
+    /// said when a watch goes on. True when there were some.
+    pub fn forgive(&mut self, now: Instant) -> bool {
+        let mut some = false;
+        for watch in self.watches.iter_mut().filter(|w| w.listed) {
+            some |= watch.fault.take_if(|(_, at)| *at + FORGIVEN <= now).is_some();
+        }
+        some
+    }
+
+    /// When there is something to forgive.
+    #[must_use]
+    pub fn wake(&self) -> Option<Instant> {
+        let faults = self.watches.iter().filter(|w| w.listed).filter_map(|w| w.fault.as_ref());
+        faults.map(|(_, at)| *at + FORGIVEN).min()
     }
 
     /// Takes note; returns which objects are proven to be gone.
@@ -83,7 +105,7 @@ impl Synced {
                 gone
             }
             Note::Failed { why, .. } => {
-                watch.fault = Some(why.clone());
+                watch.fault = Some((why.clone(), Instant::now()));
                 Vec::new()
             }
         }

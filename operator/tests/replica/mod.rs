@@ -1,8 +1,8 @@
 //! A replica of the operator in the test's process, and gateways that run at once whatever is published.
 
 use clap::Parser;
+use kube_client::Config;
 use kube_client::config::{KubeConfigOptions, Kubeconfig};
-use kube_client::{Client, Config};
 use smartflow_compile::{Carried, ObjectRef};
 use smartflow_operator::args::{Cli, Run};
 use smartflow_operator::lease::Term;
@@ -10,6 +10,7 @@ use smartflow_operator::publish::{Batch, Outlet, OutletError};
 use smartflow_operator::serve::{self, Outside};
 use smartflow_operator::status::{Fleet, Known, Revision};
 use smartflow_rig::cluster::Cluster;
+use smartflow_transport::publisher::LastGood;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -80,9 +81,10 @@ impl Outlet for Gateways {
         Ok(revision)
     }
 
-    async fn last_good(&mut self, _: Term, id: &ObjectRef) -> Result<Option<String>, OutletError> {
+    async fn last_good(&mut self, _: Term, id: &ObjectRef) -> Result<Option<LastGood>, OutletError> {
         let state = self.0.lock().unwrap();
-        Ok(state.runs.get(id).and_then(Carried::spec).map(str::to_owned))
+        let kept = |c: &Carried| Some(LastGood { spec: c.spec()?.to_owned(), created: c.created() });
+        Ok(state.runs.get(id).and_then(kept))
     }
 
     async fn fleet(&mut self) -> Result<Fleet, OutletError> {
@@ -121,7 +123,7 @@ impl Replica {
         let config = Kubeconfig::read_from(kubeconfig).unwrap();
         let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
         let outside = Outside {
-            client: Client::try_from(config).unwrap(),
+            client: smartflow_operator::cluster::client(config).unwrap(),
             outlet: gateways.clone(),
             lease: serve::lease(&settings),
             ledger: None,

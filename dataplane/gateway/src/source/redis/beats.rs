@@ -44,6 +44,7 @@ impl Beats {
                 ring = Some(changed);
             }
             if let Some(ring) = &ring {
+                beacon.seal_with(self.shared.reported.stands.load().key);
                 // Redis away: the source says so, and the operator sees that nothing is said.
                 let sent = beacon.send(ring, self.beat()).await;
                 self.shared.metrics.config.heartbeats(sent.is_ok());

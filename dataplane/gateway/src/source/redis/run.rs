@@ -143,7 +143,7 @@ impl Source {
         let config = &self.shared.metrics.config;
         config.activated(head.at, unusable.len(), differs);
         self.shared.reported.stands.change(|standing| {
-            standing.at = Some(head.at);
+            (standing.at, standing.key) = (Some(head.at), Some(head.key));
             standing.content = Some(head.content);
             standing.unusable = unusable;
             standing.from_last_good = from_last_good;

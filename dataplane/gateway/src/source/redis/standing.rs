@@ -11,6 +11,8 @@ use std::time::Instant;
 pub struct Standing {
     /// What runs.
     pub at: Option<Revision>,
+    /// The sealing key of its head: whoever published it can open what is sealed with it.
+    pub key: Option<KeyId>,
     /// Hash of what the operator compiled of the same.
     pub content: Option<ContentHash>,
     /// When it was last known to be what is published; `None` = never.

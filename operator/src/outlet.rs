@@ -48,6 +48,8 @@ pub struct RedisOutlet {
     /// What was published last in it, and when.
     last: Option<Last>,
     mark: Mark,
+    /// Heartbeats that could not be opened when it was looked last.
+    forged: usize,
 }
 
 /// What was published last.
@@ -130,6 +132,7 @@ impl RedisOutlet {
             taken: None,
             last: None,
             mark: Mark::default(),
+            forged: 0,
         }
     }
 
@@ -209,13 +212,30 @@ impl RedisOutlet {
         Ok(())
     }
 
-    async fn send(&mut self, term: Term, whole: bool, batch: Batch) -> Result<Revision, Fault> {
-        if term.left(Instant::now()).is_none() {
-            return Err(Fault::Over);
+    /// What is told of a fault. After one that says that what is published is not ours, it is read again.
+    fn told(&mut self, fault: Fault, whole: bool) -> OutletError {
+        let reseals = matches!(fault, Fault::Reseal);
+        let told = OutletError::from(fault);
+        if whole || (told.anew && !reseals) {
+            self.taken = None;
         }
-        if whole || self.taken.is_none_or(|taken| taken.number != term.number) {
+        told
+    }
+
+    /// Has what is published, as this term's: it was read once, and nothing is known to have changed without us since.
+    async fn lead(&mut self, term: Term) -> Result<(), Fault> {
+        let left = |term: Term| term.left(Instant::now()).map(drop).ok_or(Fault::Over);
+        left(term)?;
+        if self.taken.is_none_or(|taken| taken.number != term.number) {
             self.take_over(term).await?;
+            // Much may have happened while others were waited for.
+            left(term)?;
         }
+        Ok(())
+    }
+
+    async fn send(&mut self, term: Term, whole: bool, batch: Batch) -> Result<Revision, Fault> {
+        self.lead(term).await?;
         let (content, settings) = (batch.content, batch.settings.clone());
         let world = World { content: batch.content, settings: batch.settings, now: now() };
         let publisher = self.publisher(Some(term)).await?;
@@ -232,15 +252,21 @@ impl RedisOutlet {
         Ok(Revision { epoch: at.epoch, number: at.number })
     }
 
-    async fn look(&mut self) -> Result<Fleet, Fault> {
+    async fn look(&mut self, term: Option<Term>) -> Result<Fleet, Fault> {
+        // Whoever does not write seals nothing, refreshes nothing, and misses nothing.
+        let number = term.filter(|term| term.left(Instant::now()).is_some()).map(|term| term.number);
+        self.taken = self.taken.filter(|taken| Some(taken.number) == number);
         let publisher = self.publisher.as_ref().ok_or(Fault::NoKeys)?;
         let look = publisher.look().await?;
-        if look.forged > 0 {
+        if std::mem::replace(&mut self.forged, look.forged) != look.forged {
             tracing::warn!(forged = look.forged, "heartbeats that are not of this install's gateways");
         }
         self.gateways.hear(look.beats);
-        if let Standing::Lost(why) = look.standing {
-            return Err(PublishError::Lost(why).into());
+        match look.standing {
+            Standing::Lost(why) if self.taken.is_some() => return Err(PublishError::Lost(why).into()),
+            // We have the Lease: it was somebody who does not know yet that it is not theirs any more.
+            Standing::Fenced(by) if self.taken.is_some() => return Err(PublishError::Fenced(by).into()),
+            _ => {}
         }
         self.rotate().await?;
         self.refresh().await?;
@@ -251,11 +277,13 @@ impl RedisOutlet {
         let due = self.mark.look(self.last.as_ref());
         let unusable = self.gateways.ready().flat_map(|beat| &beat.unusable);
         let lagging = due.into_iter().flat_map(|at| self.gateways.behind(at));
+        let unnamed = |beat: &smartflow_transport::Beat| beat.unusable_count > beat.unusable.len() as u64;
         let refused = self.gateways.all().map(|heard| &heard.beat).filter(|beat| beat.refused > 0);
         Known {
             ready: self.gateways.ready().count(),
             watermark: self.gateways.reached().map(|at| Revision { epoch: at.epoch, number: at.number }),
             unusable: unusable.map(|(name, _)| name.clone()).collect(),
+            unnamed: self.gateways.ready().any(unnamed),
             reads: self.gateways.reads(),
             lagging: lagging.map(|beat| beat.pod.clone()).collect(),
             refused: refused.map(|beat| (beat.pod.clone(), beat.refused)).collect(),
@@ -267,16 +295,11 @@ impl RedisOutlet {
 impl Outlet for RedisOutlet {
     async fn publish(&mut self, term: Term, whole: bool, batch: Batch) -> Result<Revision, OutletError> {
         let sent = self.send(term, whole, batch).await;
-        if sent.is_err() && whole {
-            self.taken = None;
-        }
-        sent.map_err(Into::into)
+        sent.map_err(|fault| self.told(fault, whole))
     }
 
     async fn last_good(&mut self, term: Term, id: &ObjectRef) -> Result<Option<LastGood>, OutletError> {
-        if self.taken.is_none_or(|taken| taken.number != term.number) {
-            self.take_over(term).await?;
-        }
+        self.lead(term).await?;
         match self.publisher(Some(term)).await?.last_good(id).await {
             // It is as if nothing had been published of it: what grants is not there, what restricts is closed.
             Err(error @ PublishError::Unproven(_)) => {
@@ -287,8 +310,9 @@ impl Outlet for RedisOutlet {
         }
     }
 
-    async fn fleet(&mut self) -> Result<Fleet, OutletError> {
-        Ok(self.look().await?)
+    async fn fleet(&mut self, term: Option<Term>) -> Result<Fleet, OutletError> {
+        let fleet = self.look(term).await;
+        fleet.map_err(|fault| self.told(fault, false))
     }
 }
 
@@ -296,3 +320,7 @@ impl Outlet for RedisOutlet {
 fn now() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "outlet_tests.rs"]
+mod tests;

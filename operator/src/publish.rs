@@ -8,6 +8,7 @@ use smartflow_snapshot::ContentHash;
 use smartflow_transport::publisher::LastGood;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// Shortest pause after a failure; doubled with each, up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -52,8 +53,9 @@ pub trait Outlet: Send + 'static {
         id: &ObjectRef,
     ) -> impl Future<Output = Result<Option<LastGood>, OutletError>> + Send;
 
-    /// What the gateways run.
-    fn fleet(&mut self) -> impl Future<Output = Result<Fleet, OutletError>> + Send;
+    /// What the gateways run, and whether what was published under `term` is still there; `None` = this replica does not
+    /// write.
+    fn fleet(&mut self, term: Option<Term>) -> impl Future<Output = Result<Fleet, OutletError>> + Send;
 }
 
 /// What the publisher is asked for.
@@ -103,31 +105,57 @@ pub enum Ended {
 /// How often it is asked what the gateways run.
 const ASK: Duration = Duration::from_millis(100);
 
+/// Without trouble for so long, the next pause is the shortest again: what is lost again and again, as somebody writes to
+/// the store, is published anew less and less often.
+const CALM: Duration = Duration::from_secs(60);
+
+/// How long to wait after trouble.
+struct Pause {
+    next: Duration,
+    last: Option<Instant>,
+}
+
+impl Pause {
+    async fn wait(&mut self) {
+        if self.last.is_none_or(|last| last.elapsed() > CALM) {
+            self.next = SHORTEST;
+        }
+        let share = rand::rng().random_range(0.5..1.0);
+        tokio::time::sleep(self.next.mul_f64(share)).await;
+        (self.next, self.last) = ((self.next * 2).min(LONGEST), Some(Instant::now()));
+    }
+}
+
 /// Does one job after the other and tells what the gateways run, until nobody asks any more.
 pub async fn run(
     mut outlet: impl Outlet,
+    terms: watch::Receiver<Option<Term>>,
     mut jobs: mpsc::Receiver<Job>,
     ended: mpsc::Sender<Ended>,
     fleet: watch::Sender<Fleet>,
 ) {
     let mut ask = tokio::time::interval(ASK);
     ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut pause = SHORTEST;
+    let (mut failed, mut lost) = (Pause { next: SHORTEST, last: None }, Pause { next: SHORTEST, last: None });
     loop {
         let end = tokio::select! {
             job = jobs.recv() => {
                 let Some(job) = job else { return };
                 let end = work(&mut outlet, job).await;
-                if let Ended::Failed { .. } = end {
-                    let share = rand::rng().random_range(0.5..1.0);
-                    tokio::time::sleep(pause.mul_f64(share)).await;
-                    pause = (pause * 2).min(LONGEST);
-                } else {
-                    pause = SHORTEST;
+                match end {
+                    Ended::Failed { .. } => failed.wait().await,
+                    _ => failed.last = None,
                 }
                 Some(end)
             }
-            _ = ask.tick() => look(&mut outlet, &fleet).await,
+            _ = ask.tick() => {
+                let term = *terms.borrow();
+                let end = look(&mut outlet, term, &fleet).await;
+                if end.is_some() {
+                    lost.wait().await;
+                }
+                end
+            }
         };
         if let Some(end) = end
             && ended.send(end).await.is_err()
@@ -161,8 +189,8 @@ async fn work(outlet: &mut impl Outlet, job: Job) -> Ended {
     }
 }
 
-async fn look(outlet: &mut impl Outlet, fleet: &watch::Sender<Fleet>) -> Option<Ended> {
-    let (now, lost) = match outlet.fleet().await {
+async fn look(outlet: &mut impl Outlet, term: Option<Term>, fleet: &watch::Sender<Fleet>) -> Option<Ended> {
+    let (now, lost) = match outlet.fleet(term).await {
         Ok(now) => (now, None),
         Err(error) if error.anew => (Fleet::Unreadable, Some(Ended::Lost(error))),
         Err(error) => {
@@ -172,4 +200,40 @@ async fn look(outlet: &mut impl Outlet, fleet: &watch::Sender<Fleet>) -> Option<
     };
     fleet.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
     lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is published is lost each time that it is looked at.
+    struct Leaky;
+
+    impl Outlet for Leaky {
+        async fn publish(&mut self, _: Term, _: bool, _: Batch) -> Result<Revision, OutletError> {
+            Ok(Revision { epoch: 1, number: 1 })
+        }
+
+        async fn last_good(&mut self, _: Term, _: &ObjectRef) -> Result<Option<LastGood>, OutletError> {
+            Ok(None)
+        }
+
+        async fn fleet(&mut self, _: Option<Term>) -> Result<Fleet, OutletError> {
+            Err(OutletError { why: "lost".to_owned(), anew: true })
+        }
+    }
+
+    /// Whoever writes to the store over and over does not have everything published anew several times a second.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lost_again_and_again_is_published_anew_less_and_less_often() {
+        let (terms, jobs, fleet) = (watch::channel(None), mpsc::channel(1), watch::channel(Fleet::default()));
+        let (ended_in, mut ended) = mpsc::channel(1);
+        let _running = tokio::spawn(run(Leaky, terms.1, jobs.1, ended_in, fleet.0));
+        let (until, mut lost) = (Instant::now() + Duration::from_secs(60), 0);
+        while let Ok(Some(Ended::Lost(_))) = tokio::time::timeout_at(until, ended.recv()).await {
+            lost += 1;
+        }
+        assert!((10..40).contains(&lost), "{lost} times in a minute");
+        assert!(fleet.1.has_changed().is_ok());
+    }
 }

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) method: Method,
+    /// With its query.
+    pub(crate) path: String,
     pub(crate) body: Value,
 }
 
@@ -27,7 +29,7 @@ pub(crate) fn client(answer: impl FnMut(Asked) -> Answer + Send + 'static) -> Cl
             let (parts, body) = request.into_parts();
             let bytes = body.collect().await.unwrap().to_bytes();
             let body = serde_json::from_slice(&bytes).unwrap_or_default();
-            let asked = Asked { method: parts.method, body };
+            let asked = Asked { method: parts.method, path: parts.uri.to_string(), body };
             let (status, body) = (answer.lock().unwrap())(asked);
             let response = Response::builder().status(status).header("content-type", "application/json");
             Ok::<_, Infallible>(response.body(Body::from(body.to_string().into_bytes())).unwrap())

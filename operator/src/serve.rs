@@ -31,6 +31,8 @@ use tracing_subscriber::EnvFilter;
 const NEWS: usize = 4;
 /// After it is told to end, how long everything may take.
 const LAST: Duration = Duration::from_secs(10);
+/// How long of that whatever is being written may take.
+const WRITES: Duration = Duration::from_secs(4);
 
 /// Why the operator did not run.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +68,9 @@ pub enum ServeError {
     /// No client can be made.
     #[error("no client for the API server: {0}")]
     Client(kube_client::Error),
+    /// A task is over that should not be. The others are of no use without it.
+    #[error("{0} ended early: the log says why")]
+    Ended(&'static str),
 }
 
 /// What is needed beside the settings.
@@ -80,10 +85,10 @@ pub struct Outside<O> {
     pub ledger: Option<RedisLender>,
 }
 
-/// Runs until `stop` changes; the Lease is given back.
+/// Runs until `stop` changes; the Lease is given back, once nothing is written any more.
 ///
 /// # Errors
-/// When the admin port cannot be had.
+/// When the admin port cannot be had, or a task ends early.
 pub async fn run<O: Outlet>(
     settings: &Run,
     outside: Outside<O>,
@@ -112,11 +117,11 @@ pub async fn run<O: Outlet>(
     let reader = ledger.map(|lender| Accounts::new(client.clone(), lender, lease.clone()));
     let elector = Elector::new(client.clone(), lease, terms_in);
 
-    let watches = watch::start(&client, &sources, &notes_in);
+    let mut watches = watch::start(&client, &sources, &notes_in);
     drop(notes_in);
-    let _admin = Task::start(async move { drop(admin::serve(listener, telemetry_of_admin).await) });
+    let mut admin = Task::start(async move { drop(admin::serve(listener, telemetry_of_admin).await) });
     let mut telling = Task::start(events::tell(client.clone(), replica, notices_out));
-    let mut publishing = Task::start(publish::run(outlet, jobs_out, ended_in, fleet_in));
+    let mut publishing = Task::start(publish::run(outlet, terms.clone(), jobs_out, ended_in, fleet_in));
     let (release, released) = watched::channel(false);
     let mut electing = Task::start(elector.run(released));
     let mut reading = reader.map(|reader| Task::start(reader.run(told, news_in)));
@@ -133,47 +138,78 @@ pub async fn run<O: Outlet>(
         notices,
         telemetry,
     };
-    let mut driving = Task::start(Driver::new(world, ports).run(stop.clone()));
+    let (quit, quits) = watched::channel(false);
+    let mut driving = Task::start(Driver::new(world, ports).run(quits));
 
-    // It also ends when whoever could say so is gone.
-    let _ = stop.changed().await;
+    let early = tokio::select! {
+        // It also ends when whoever could say so is gone.
+        _ = stop.changed() => None,
+        () = driving.end() => Some("the driver"),
+        () = publishing.end() => Some("the publisher"),
+        () = electing.end() => Some("the election"),
+        () = telling.end() => Some("the writer of events"),
+        () = admin.end() => Some("the admin port"),
+        () = Task::end_of(&mut reading) => Some("the reader of the ledger"),
+        _ = watches.join_next() => Some("a watch"),
+    };
     let ending = async {
-        // The driver first, so that nothing is written once the Lease is given back.
+        // Whoever writes first, so that nothing is written any more once the Lease is given back.
+        quit.send_replace(true);
         driving.end().await;
+        tokio::join!(publishing.end_within(WRITES), async {
+            if let Some(reading) = &mut reading {
+                reading.end_within(WRITES).await;
+            }
+        });
         release.send_replace(true);
         electing.end().await;
-        publishing.end().await;
-        if let Some(reading) = &mut reading {
-            reading.end().await;
-        }
         telling.end().await;
     };
     if tokio::time::timeout(LAST, ending).await.is_err() {
         tracing::warn!("not everything ended in time");
     }
-    drop(watches);
-    Ok(())
+    early.map_or(Ok(()), |task| Err(ServeError::Ended(task)))
 }
 
-/// A task that ends with its owner.
-struct Task(JoinHandle<()>);
+/// A task that ends with its owner. `None`: it is over.
+struct Task(Option<JoinHandle<()>>);
 
 impl Task {
     fn start(work: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(work))
+        Self(Some(tokio::spawn(work)))
     }
 
     /// Waits until it ended by itself.
     async fn end(&mut self) {
-        if let Err(error) = (&mut self.0).await {
+        let Some(task) = &mut self.0 else { return };
+        if let Err(error) = task.await {
             tracing::error!(%error, "a task ended early");
+        }
+        self.0 = None;
+    }
+
+    /// The same of one that may not be there, which never ends.
+    async fn end_of(task: &mut Option<Self>) {
+        match task {
+            Some(task) => task.end().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits so long, then ends it.
+    async fn end_within(&mut self, limit: Duration) {
+        if tokio::time::timeout(limit, self.end()).await.is_err()
+            && let Some(task) = &mut self.0
+        {
+            task.abort();
+            self.end().await;
         }
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -262,3 +298,7 @@ fn signals() -> io::Result<watched::Receiver<bool>> {
     });
     Ok(stopped)
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

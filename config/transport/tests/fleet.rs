@@ -136,7 +136,7 @@ async fn a_leader_that_was_overtaken_is_fenced() {
     pod.reaches(at).await;
     let fault = stale.apply(&a_policy(1)).await.unwrap_err();
     assert!(matches!(fault, PublishError::Fenced(by) if by == at), "{fault}");
-    assert_eq!(stale.publisher.look().await.unwrap().standing, Standing::Fenced);
+    assert_eq!(stale.publisher.look().await.unwrap().standing, Standing::Fenced(at));
     pod.settles().await;
     assert_eq!((pod.at(), pod.hash()), (Some(at), successor.compiler.snapshot().hash));
     // Also by itself the stream refuses what is not later than its end.

@@ -31,6 +31,8 @@ pub struct Known {
     pub watermark: Option<Revision>,
     /// What some of them cannot use, as `Kind namespace/name`.
     pub unusable: BTreeSet<String>,
+    /// There are more of these than they name.
+    pub unnamed: bool,
     /// The highest level of entries that all of them read; `None` = there are none.
     pub reads: Option<u32>,
     /// Those that do not run what was published a while ago.

@@ -87,6 +87,7 @@ impl Progress {
             _ if stage.latched == Some(generation) => Programmed::Yes,
             Fleet::Unreadable => unreadable(),
             Fleet::Known(Known { ready: 0, .. }) => lonely(),
+            Fleet::Known(Known { unnamed: true, .. }) => unnamed(),
             Fleet::Known(Known { watermark, .. }) => match (stage.published, watermark) {
                 (Some(published), Some(watermark)) if *watermark >= published => Programmed::Yes,
                 _ => Programmed::No,
@@ -122,6 +123,12 @@ fn lonely() -> Programmed {
 
 fn refused() -> Programmed {
     let message = "A gateway cannot use it: what it grants is absent there, what it restricts is closed.";
+    Programmed::Unknown("GatewayRefused", message.to_owned())
+}
+
+fn unnamed() -> Programmed {
+    let message =
+        "A gateway cannot use more entries than it names: this may be one of them. Its /snapshot names all.";
     Programmed::Unknown("GatewayRefused", message.to_owned())
 }
 
@@ -201,5 +208,11 @@ mod tests {
         let unusable = [id().to_string()].into();
         let fleet = Fleet::Known(Known { ready: 1, watermark: Some(at(3)), unusable, ..Known::default() });
         assert!(matches!(look(&mut progress, &fleet), Programmed::Unknown("GatewayRefused", _)));
+        // More than they name: whatever is not known to have run may be among them.
+        let known = Known { ready: 1, watermark: Some(at(3)), unnamed: true, ..Known::default() };
+        let more = Fleet::Known(known.clone());
+        assert!(matches!(look(&mut progress, &more), Programmed::Unknown("GatewayRefused", _)));
+        let none = Fleet::Known(Known { unnamed: false, ..known });
+        assert_eq!(look(&mut progress, &none), Programmed::Yes);
     }
 }

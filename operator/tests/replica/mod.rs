@@ -87,7 +87,7 @@ impl Outlet for Gateways {
         Ok(state.runs.get(id).and_then(kept))
     }
 
-    async fn fleet(&mut self) -> Result<Fleet, OutletError> {
+    async fn fleet(&mut self, _: Option<Term>) -> Result<Fleet, OutletError> {
         let state = self.0.lock().unwrap();
         if state.store_is_away {
             return Err(away());

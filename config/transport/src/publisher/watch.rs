@@ -4,6 +4,7 @@ use super::{PublishError, Publisher, script};
 use crate::beat::Beat;
 use crate::fleet::{GONE, Heard};
 use crate::head::Head;
+use crate::revision::Revision;
 use crate::shelf::{LIMIT, array, list, text};
 use smartflow_store::redis::{Dedicated, Error, Value, cmd};
 use std::time::Duration;
@@ -15,8 +16,9 @@ pub enum Standing {
     Current,
     /// It is not: [`Publisher::take_over`], then [`Publisher::publish_all`].
     Lost(String),
-    /// Another leader publishes with a later epoch.
-    Fenced,
+    /// Another leader publishes with a later epoch, since then. Whoever does not lead any more leaves it alone; whoever
+    /// leads takes over again: it was one who did not know yet.
+    Fenced(Revision),
 }
 
 /// What was seen.
@@ -103,7 +105,7 @@ impl Publisher {
         }
         let open = Head::open(&self.ring, &self.shelf.install, head);
         match open {
-            Ok(head) if head.at.epoch > epoch => Standing::Fenced,
+            Ok(head) if head.at.epoch > epoch => Standing::Fenced(head.at),
             // Its answer never came; sending it again settles it.
             _ if self.unsure.is_some() => Standing::Current,
             _ => Standing::Lost(format!(

@@ -78,6 +78,10 @@ pub struct MoneyAsk {
     pub close: bool,
     /// The greatest C that the sender has seen for this window.
     pub closed_total: i64,
+    /// The sender has heard that this incarnation is closed in this window: `closed_total` includes what it spent and
+    /// held. Said again to a ledger that lost it, it must not count a second time (L14).
+    #[serde(default)]
+    pub counted: bool,
 }
 
 /// The lender's answer to a [`MoneyAsk`].

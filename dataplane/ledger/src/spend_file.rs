@@ -16,6 +16,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -43,8 +44,13 @@ const NEXT_RECORDS: usize = 512;
 const IDENTITY: usize = 32;
 const SUM: usize = 32;
 const TOTALS: usize = 40;
+/// Where a record keeps the greatest C known, and whether it includes this record's own part.
+const CLOSED_TOTAL: usize = TOTALS + 40;
+const COUNTED: usize = TOTALS + 48;
 /// Where the header keeps the generation in which everything in the file was closed.
 const CLOSED_AT: usize = 64;
+/// Where it keeps the last generation that was heard.
+const HEARD_AT: usize = 72;
 
 /// This incarnation's file.
 #[derive(Debug)]
@@ -80,6 +86,10 @@ pub(crate) struct SpentRow {
     pub(crate) totals: Totals,
     pub(crate) reserved: i64,
     pub(crate) closed_total: i64,
+    /// The lender has said that it is closed: `closed_total` includes it.
+    pub(crate) counted: bool,
+    /// Where it stands in its file.
+    pub(crate) place: u64,
 }
 
 /// The file of a dead incarnation.
@@ -90,6 +100,8 @@ pub(crate) struct DeadFile {
     pub(crate) pod: PodId,
     /// The generation in which all of it was closed; 0 for never.
     pub(crate) closed: u64,
+    /// The last generation that it heard; 0 for none.
+    pub(crate) heard: u64,
     pub(crate) rows: Vec<SpentRow>,
     /// Records whose identity does not fit its checksum.
     pub(crate) damaged: usize,
@@ -101,6 +113,7 @@ impl SpentRow {
         self.totals = self.totals.max(other.totals);
         self.reserved = self.reserved.max(other.reserved);
         self.closed_total = self.closed_total.max(other.closed_total);
+        self.counted |= other.counted;
     }
 }
 
@@ -129,6 +142,16 @@ impl SpendFile {
     pub(crate) fn unsynced(&mut self) -> io::Result<Option<Unsynced>> {
         self.disk.written();
         self.disk.begin(&self.file, &self.path)
+    }
+
+    /// Notes the generation that was heard, for the process that comes after this one.
+    pub(crate) fn hear(&self, generation: u64) -> io::Result<()> {
+        self.file.write_all_at(&generation.to_le_bytes(), HEARD_AT as u64)
+    }
+
+    /// What is known of windows that this process no longer holds in memory.
+    pub(crate) fn kept(&self) -> Vec<SpentRow> {
+        self.kept.iter().map(|(_, slot)| slot.read()).collect()
     }
 
     /// The sync failed.
@@ -176,12 +199,6 @@ impl SpendFile {
             }
         }
     }
-
-    /// Records of windows that this incarnation no longer holds in memory.
-    #[cfg(test)]
-    fn kept(&self) -> Vec<SpentRow> {
-        self.kept.iter().map(|(_, slot)| slot.read()).collect()
-    }
 }
 
 /// Lengthens the file by `records` zeroed ones and maps them.
@@ -221,11 +238,16 @@ impl Slot {
 
     /// The greatest C known, to be resent to a lender that lost data.
     pub(crate) fn write_closed_total(&self, closed_total: i64) {
-        self.put(TOTALS + 40, closed_total);
+        self.put(CLOSED_TOTAL, closed_total.max(self.closed_total()));
     }
 
     pub(crate) fn closed_total(&self) -> i64 {
-        self.get(TOTALS + 40)
+        self.get(CLOSED_TOTAL)
+    }
+
+    /// The C that was written last includes this record. After it: a kill between the two repeats the closing.
+    pub(crate) fn write_counted(&self) {
+        self.put(COUNTED, 1);
     }
 
     fn name(&self, account: AccountId, window: Window) {
@@ -239,18 +261,17 @@ impl Slot {
 
     fn erase(&self) {
         self.put(SUM, 0);
-        for offset in (TOTALS..TOTALS + 48).step_by(8) {
+        for offset in (TOTALS..COUNTED + 8).step_by(8) {
             self.put(offset, 0);
         }
     }
 
-    #[cfg(test)]
     fn read(&self) -> SpentRow {
         let mut bytes = [0_u8; RECORD];
         for offset in (0..RECORD).step_by(8) {
             bytes[offset..offset + 8].copy_from_slice(&self.get(offset).to_le_bytes());
         }
-        parse(&bytes)
+        parse(&bytes, 0)
     }
 }
 
@@ -274,14 +295,16 @@ fn read_u128(bytes: &[u8], at: usize) -> u128 {
     u128::from_le_bytes(value)
 }
 
-fn parse(record: &[u8]) -> SpentRow {
+fn parse(record: &[u8], place: u64) -> SpentRow {
     let total = |at: usize| read_i64(record, TOTALS + at);
     SpentRow {
         account: AccountId(read_u128(record, 0)),
         window: Window { start: read_i64(record, 16), end: read_i64(record, 24) },
         totals: Totals { granted: total(0), spent: total(8), returned: total(16), overrun: total(24) },
         reserved: total(32),
-        closed_total: total(40),
+        closed_total: read_i64(record, CLOSED_TOTAL),
+        counted: read_i64(record, COUNTED) != 0,
+        place,
     }
 }
 
@@ -295,20 +318,21 @@ impl DeadFile {
         let header = bytes.get(..RECORD).filter(|h| h.starts_with(MAGIC) && sum_fits(h, 40, 40));
         let header = header.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a spend file"))?;
         let (mut rows, mut damaged) = (Vec::new(), 0);
-        for record in bytes[RECORD..].chunks_exact(RECORD) {
+        for (at, record) in bytes.chunks_exact(RECORD).enumerate().skip(1) {
             // An unmarked record is free, or was killed before its name was whole: nothing was ever reserved in it.
             if record[SUM + 4..SUM + 8] == [0; 4] {
                 continue;
             }
             if sum_fits(record, IDENTITY, SUM) {
-                rows.push(parse(record));
+                rows.push(parse(record, (at * RECORD) as u64));
             } else {
                 damaged += 1;
             }
         }
         let (incarnation, pod) = (Incarnation(read_u128(header, 8)), PodId(read_u128(header, 24)));
         let closed = read_i64(header, CLOSED_AT).unsigned_abs();
-        Ok(Self { path: path.to_owned(), incarnation, pod, closed, rows, damaged })
+        let heard = read_i64(header, HEARD_AT).unsigned_abs();
+        Ok(Self { path: path.to_owned(), incarnation, pod, closed, heard, rows, damaged })
     }
 
     /// Whether nobody needs the file: all its windows ended 48 h ago, or it is empty.
@@ -323,9 +347,19 @@ fn sum_fits(bytes: &[u8], upto: usize, at: usize) -> bool {
 
 /// Notes in a file that all it holds was closed in a generation; it is not told to that one again.
 pub(crate) fn mark_closed(path: &Path, generation: u64) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
     let file = OpenOptions::new().write(true).open(path)?;
     file.write_all_at(&generation.to_le_bytes(), CLOSED_AT as u64)
+}
+
+/// Notes in the file of a dead process with which totals a record was closed, and that `closed_total` includes them.
+pub(crate) fn mark_counted(file: &File, row: &SpentRow) -> io::Result<()> {
+    let Totals { granted, spent, returned, overrun } = row.totals;
+    let mut all = [0; COUNTED + 8 - TOTALS];
+    let values = [granted, spent, returned, overrun, row.reserved, row.closed_total, 1];
+    for (place, value) in all.chunks_exact_mut(8).zip(values) {
+        place.copy_from_slice(&value.to_le_bytes());
+    }
+    file.write_all_at(&all, row.place + TOTALS as u64)
 }
 
 #[cfg(test)]
@@ -353,10 +387,20 @@ mod tests {
         let dead = DeadFile::read(&path).unwrap();
         assert_eq!((dead.incarnation, dead.pod, dead.closed), (Incarnation(7), PodId(9), 0));
         assert_eq!((dead.rows.len(), dead.damaged), (600, 0));
-        let want = SpentRow { account: AccountId(555), window: DAY, totals, reserved: 4, closed_total: 6 };
+        let place = 556 * 128;
+        let (account, counted) = (AccountId(555), false);
+        let want =
+            SpentRow { account, window: DAY, totals, reserved: 4, closed_total: 6, counted, place };
         assert_eq!(dead.rows[555], want);
         mark_closed(&path, 3).unwrap();
-        assert_eq!(DeadFile::read(&path).unwrap().closed, 3);
+        file.hear(2).unwrap();
+        let totals = Totals { returned: 7, ..totals };
+        let closed = SpentRow { totals, closed_total: 7, ..want };
+        mark_counted(&File::options().write(true).open(&path).unwrap(), &closed).unwrap();
+        let dead = DeadFile::read(&path).unwrap();
+        assert_eq!((dead.closed, dead.heard), (3, 2));
+        assert_eq!(dead.rows[555], SpentRow { counted: true, ..closed });
+        assert!(dead.rows.iter().filter(|row| row.counted).count() == 1);
     }
 
     #[test]

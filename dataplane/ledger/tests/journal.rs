@@ -40,6 +40,7 @@ fn spend(lender: &FileLender, number: u64) {
         limit: Some((1_000_000, Revision { epoch: 1, number: 1 })),
         close: false,
         closed_total: 0,
+        counted: false,
     };
     let batch = Batch {
         incarnation: Incarnation(1),

@@ -280,6 +280,7 @@ fn open_with_stored_window(dir: &Path, end: i64) -> Ledger {
         limit: Some((1_000, Revision { epoch: 1, number: 1 })),
         close: true,
         closed_total: 0,
+        counted: false,
     };
     let (incarnation, pod, rates) = (Incarnation(5), PodId(1), Vec::new());
     let batch = Batch { incarnation, pod, recalls_after: 0, money: vec![ask], rates };

@@ -51,6 +51,7 @@ fn a_lend_carried_out_after_the_pod_gave_up_strands_nothing() {
             limit: None,
             close: false,
             closed_total: 0,
+            counted: false,
         };
         let batch = smartflow_ledger::message::Batch {
             incarnation: row.incarnation,
@@ -368,6 +369,7 @@ fn a_pod_takes_over_the_window_that_the_lender_holds() {
         limit: Some((1_000, world.spec(0).revision)),
         close: false,
         closed_total: 0,
+        counted: false,
     };
     let batch = smartflow_ledger::message::Batch {
         incarnation: Incarnation(5),

@@ -101,10 +101,10 @@ impl Book {
                 page.rows.retain(|old| old.incarnation != row.incarnation);
                 page.rows.push(row);
             }
-            Record::Folded { account, window, folded } => {
+            Record::Folded { account, window, folded, names } => {
                 let page = self.page(account, window);
                 page.rows.clear();
-                page.folded = folded;
+                (page.folded, page.names) = (folded, names);
             }
         }
     }

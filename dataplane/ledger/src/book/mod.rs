@@ -104,9 +104,23 @@ impl Book {
         let Some(page) = at.and_then(|at| entry.pages.get_mut(at)) else {
             return refused(ask, state, limit.unwrap_or(0));
         };
+        // A ledger that never lost anything knows of all that was ever closed in it.
+        let told = if self.generation > 1 { ask.closed_total } else { 0 };
+        if page.has_folded(ask.incarnation) {
+            if page.hear_of_lost(told) {
+                self.changes.extend(page.records(ask.account));
+            }
+            return folded(ask, page, state, limit.unwrap_or(0));
+        }
+        let c = page.closed_total().max(told);
         let (at, made) = page.row(ask);
+        let was_closed = page.rows[at].closed.is_some();
         let mut changed = made | learn(page, at, ask, self.wall);
-        let heard = self.generation > 1 && page.hear_of_lost(ask.closed_total);
+        let heard = if ask.counted && !was_closed {
+            page.count_within(c)
+        } else {
+            page.hear_of_lost(told)
+        };
         let fresh = ask.number > page.rows[at].number;
         page.rows[at].number = page.rows[at].number.max(ask.number);
         if speaker == ask.incarnation {
@@ -165,7 +179,7 @@ fn learn(page: &mut Page, at: usize, ask: &MoneyAsk, wall: i64) -> bool {
     let row = &mut page.rows[at];
     let unknown_grant = ask.totals.granted > row.totals.granted;
     let mut changed = row.learn(ask.totals);
-    if ask.close && row.closed.is_none() {
+    if (ask.close || ask.counted) && row.closed.is_none() {
         row.closed = Some(wall);
         changed = true;
     }
@@ -199,6 +213,19 @@ fn answer(
         closed_total: page.closed_total(),
         limit: wish.limit,
         closed: row.closed.is_some(),
+    }
+}
+
+/// The answer about a row that became part of the sums.
+fn folded(ask: &MoneyAsk, page: &Page, state: WindowState, limit: i64) -> MoneyAnswer {
+    MoneyAnswer {
+        lendable: (limit - page.used()).max(0),
+        spent: page.spent(),
+        leased_elsewhere: page.leased(),
+        forfeited: page.forfeited(),
+        closed_total: page.closed_total(),
+        closed: true,
+        ..refused(ask, state, limit)
     }
 }
 

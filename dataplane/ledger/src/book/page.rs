@@ -16,6 +16,9 @@ const ACTIVE: u64 = 10 * SECOND;
 /// A row that says nothing is kept this long after its last message.
 const SILENT: u64 = 3_600 * SECOND;
 
+/// Of folded rows the names of this many are kept, so that none is counted again.
+const NAMES: usize = 4_096;
+
 /// The rows of one window, and what became of rows that are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -25,6 +28,8 @@ pub struct Page {
     pub rows: Vec<Row>,
     /// Sums of closed rows that were folded away or that this ledger lost.
     pub folded: Folded,
+    /// Whose rows were folded, oldest first.
+    pub(super) names: Vec<Incarnation>,
     /// Used may stand above the limit up to here: the limit was lowered, or a pod reported grants that were lost.
     pub(super) excused: i64,
 }
@@ -46,7 +51,7 @@ pub struct Folded {
 
 impl Page {
     pub(crate) fn new(window: Window) -> Self {
-        Self { window, rows: Vec::new(), folded: Folded::default(), excused: 0 }
+        Self { window, rows: Vec::new(), folded: Folded::default(), names: Vec::new(), excused: 0 }
     }
 
     /// ΣS + ΣO.
@@ -106,7 +111,8 @@ impl Page {
     pub(super) fn records(&self, account: AccountId) -> impl Iterator<Item = Record> + '_ {
         let window = self.window;
         let rows = self.rows.iter().map(move |row| Record::Row { account, window, row: *row });
-        std::iter::once(Record::Folded { account, window, folded: self.folded }).chain(rows)
+        let (folded, names) = (self.folded, self.names.clone());
+        std::iter::once(Record::Folded { account, window, folded, names }).chain(rows)
     }
 
     /// A pod knows a greater C than this ledger, which lost data: the difference is kept as a sum (L14). Closed rows
@@ -121,13 +127,26 @@ impl Page {
         grows
     }
 
+    /// A row that the teller knew to be part of C, now in this page: `c` is C as it was or was told, and stays.
+    pub(super) fn count_within(&mut self, c: i64) -> bool {
+        let lost = (c - (self.closed_total() - self.folded.lost)).max(0);
+        let changed = lost != self.folded.lost;
+        self.folded.lost = lost;
+        changed
+    }
+
+    /// The row of this incarnation is in the sums.
+    pub(super) fn has_folded(&self, incarnation: Incarnation) -> bool {
+        self.find(incarnation).is_none() && self.names.contains(&incarnation)
+    }
+
     /// Rows closed 48 h ago become a sum, so that a Lifetime budget does not grow with every restart. In a window that
     /// ended 48 h ago all do. With `mono`, rows that never held anything and were silent for an hour go as well: a
     /// process that only looked.
     pub(super) fn fold(&mut self, wall: i64, mono: Option<u64>) -> bool {
         let before = self.rows.len();
         let over = self.window.end.saturating_add(LATE_REPORTS) <= wall;
-        let folded = &mut self.folded;
+        let (folded, names) = (&mut self.folded, &mut self.names);
         self.rows.retain(|row| {
             let old = row.closed.is_some_and(|at| at.saturating_add(LATE_REPORTS) <= wall);
             if old || over {
@@ -135,11 +154,14 @@ impl Page {
                 folded.overrun = folded.overrun.saturating_add(row.totals.overrun);
                 folded.forfeited += row.forfeited() + row.leased();
                 folded.written_off += row.written_off.min(row.totals.leased());
+                names.push(row.incarnation);
             }
             let silent = |mono: u64| row.seen.is_none_or(|at| mono.saturating_sub(at) >= SILENT);
             let idle = row.closed.is_none() && row.totals == Totals::default() && mono.is_some_and(silent);
             !(old || over || idle)
         });
+        let surplus = self.names.len().saturating_sub(NAMES);
+        self.names.drain(..surplus);
         before != self.rows.len()
     }
 }

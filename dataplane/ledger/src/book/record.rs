@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{page::Folded, row::Row};
 use crate::{
-    account::{AccountId, Revision},
+    account::{AccountId, Incarnation, Revision},
     window::Window,
 };
 
 /// One fact of the book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
     /// The limit in force.
@@ -43,5 +43,8 @@ pub enum Record {
         window: Window,
         /// The sums.
         folded: Folded,
+        /// Whose rows are in the sums; of very many the last ones.
+        #[serde(default)]
+        names: Vec<Incarnation>,
     },
 }

@@ -64,6 +64,7 @@ impl Talk {
             limit: Some(self.limit),
             close: false,
             closed_total: 0,
+            counted: false,
         }
     }
 

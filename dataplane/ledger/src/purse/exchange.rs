@@ -129,6 +129,8 @@ impl Ledger {
         }
         if answers.generation > known {
             self.inner.generation.store(answers.generation, Ordering::Relaxed);
+            // Without it the next process cannot tell a ledger that knows of this one from one that does not.
+            let _ = lock(&self.inner.spend).hear(answers.generation);
             if known > 0 {
                 self.say_all_again();
             }
@@ -152,7 +154,7 @@ impl Ledger {
         answer: &MoneyAnswer,
         generation: u64,
     ) -> (Vec<Waker>, Option<MoneyAsk>) {
-        if ask.incarnation != self.inner.options.incarnation {
+        if self.is_of_the_past(ask) {
             self.predecessor_answered(ask, answer, generation);
             return (Vec::new(), None);
         }
@@ -167,7 +169,7 @@ impl Ledger {
     }
 
     fn lost(&self, ask: &MoneyAsk) {
-        if ask.incarnation != self.inner.options.incarnation {
+        if self.is_of_the_past(ask) {
             self.predecessor_unanswered(ask);
         } else if let Some(account) = self.find(ask.account) {
             let mut state = account.lock();

@@ -160,6 +160,7 @@ impl Holding {
             limit: Some((from.limit, from.revision)),
             close,
             closed_total: self.slot.as_ref().map_or(0, Slot::closed_total),
+            counted: self.closed,
         }
     }
 
@@ -186,6 +187,9 @@ impl Holding {
         (self.leased_elsewhere, self.forfeited) = (answer.leased_elsewhere, answer.forfeited);
         if let Some(slot) = &self.slot {
             slot.write_closed_total(answer.closed_total);
+            if answer.closed {
+                slot.write_counted();
+            }
         }
     }
 

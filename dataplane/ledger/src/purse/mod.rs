@@ -83,6 +83,8 @@ struct Inner {
     trade: Mutex<()>,
     number: AtomicU64,
     generation: AtomicU64,
+    /// The last generation that an earlier process on this data directory heard.
+    heard_before: AtomicU64,
     recalls_upto: AtomicU64,
     /// No new reservation from here on, on the monotonic clock (L9).
     deadline: AtomicU64,

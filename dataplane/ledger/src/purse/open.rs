@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -58,6 +58,7 @@ impl Ledger {
             trade: Mutex::new(()),
             number: AtomicU64::new(0),
             generation: AtomicU64::new(0),
+            heard_before: AtomicU64::new(0),
             recalls_upto: AtomicU64::new(0),
             deadline: AtomicU64::new(deadline),
             lender_clock: AtomicI64::new(if local { now.wall } else { now.wall - mono_millis(now) }),
@@ -73,6 +74,7 @@ impl Ledger {
         };
         let ledger = Self { inner: Arc::new(inner) };
         let known = ledger.learn_generation(now);
+        ledger.inner.heard_before.store(dead.iter().map(|file| file.heard).max().unwrap_or(0), Ordering::Relaxed);
         let dead = dead.into_iter().map(|file| Predecessor::new(file, known));
         lock(&ledger.inner.predecessors).extend(dead);
         ledger.tell_of_predecessors(now);

@@ -1,14 +1,14 @@
 //! What earlier processes on this data directory left behind (L10): their spend is reported, what they had not reserved
 //! is returned, and they are closed.
 
-use std::{collections::HashMap, path::PathBuf, sync::atomic::Ordering};
+use std::{collections::HashMap, fs::File, path::PathBuf, sync::atomic::Ordering};
 
 use super::{Ledger, lock};
 use crate::{
     account::{AccountId, Incarnation, PodId},
     clock::{LATE_REPORTS, Now},
     lender::at_once,
-    message::{MoneyAnswer, MoneyAsk},
+    message::{MoneyAnswer, MoneyAsk, Totals},
     spend_file::{self, DeadFile, SpentRow},
     window::Window,
 };
@@ -17,10 +17,14 @@ use crate::{
 /// report and its closing. Exact in a double, for lenders that compute in those.
 const LAST_WORD: u64 = (1 << 53) - 1;
 
-/// One earlier process.
+/// One earlier process, or what this one no longer holds in memory.
 #[derive(Debug)]
 pub(super) struct Predecessor {
     path: PathBuf,
+    /// Its file, to note in it what was closed; none where nothing is to be noted.
+    file: Option<File>,
+    /// The file says already that all of it was closed.
+    marked: bool,
     incarnation: Incarnation,
     pod: PodId,
     rows: Vec<(SpentRow, Phase)>,
@@ -31,15 +35,24 @@ pub(super) struct Predecessor {
     steps: usize,
 }
 
+/// What the lender is to be told of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Its spend, to learn the lender's G.
+    Report,
+    /// G is known: the rest is returned, and the row closed.
+    Close,
+    /// It was closed before, and C includes it.
+    Count,
+}
+
 /// How far the lender has been told of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Its spend is to be reported, to learn the lender's G.
-    Report,
-    /// G is known: the rest is to be returned, and the row closed.
-    Close,
-    /// A message is under way; back to this phase if it is lost.
-    Asked(bool),
+    /// This is to be said.
+    Due(Step),
+    /// It was said; due again if the message is lost.
+    Asked(Step),
     /// Acknowledged.
     Closed,
 }
@@ -48,29 +61,46 @@ impl Phase {
     /// Answers that are still wanted.
     fn steps(self) -> usize {
         match self {
-            Self::Report | Self::Asked(false) => 2,
-            Self::Close | Self::Asked(true) => 1,
+            Self::Due(Step::Report) | Self::Asked(Step::Report) => 2,
+            Self::Due(_) | Self::Asked(_) => 1,
             Self::Closed => 0,
         }
+    }
+
+    fn first(row: &SpentRow) -> Self {
+        Self::Due(if row.counted { Step::Count } else { Step::Report })
     }
 }
 
 impl Predecessor {
     pub(super) fn new(file: DeadFile, generation: u64) -> Self {
-        let phase = if generation > 0 && file.closed == generation { Phase::Closed } else { Phase::Report };
+        let told = generation > 0 && file.closed == generation;
+        let phase = |row: &SpentRow| if told { Phase::Closed } else { Phase::first(row) };
         let mut places = HashMap::with_capacity(file.rows.len());
         let mut rows: Vec<(SpentRow, Phase)> = Vec::with_capacity(file.rows.len());
         for row in file.rows {
             let at = *places.entry((row.account, row.window)).or_insert(rows.len());
             match rows.get_mut(at) {
                 // A window that was left (the lender held another one) and entered again has two records.
-                Some((known, _)) => known.merge(&row),
-                None => rows.push((row, phase)),
+                Some((known, now)) => {
+                    known.merge(&row);
+                    *now = phase(known);
+                }
+                None => rows.push((row, phase(&row))),
             }
         }
-        let steps = rows.len() * phase.steps();
-        let (path, incarnation, pod) = (file.path, file.incarnation, file.pod);
-        Self { path, incarnation, pod, rows, places, from: 0, steps }
+        let steps = rows.iter().map(|(_, phase)| phase.steps()).sum();
+        let (path, incarnation, pod, marked) = (file.path, file.incarnation, file.pod, file.closed > 0);
+        let file = File::options().write(true).open(&path).ok();
+        Self { path, file, marked, incarnation, pod, rows, places, from: 0, steps }
+    }
+
+    /// Windows that this process has closed and no longer holds in memory.
+    fn of_this_process(rows: Vec<SpentRow>, incarnation: Incarnation, pod: PodId) -> Self {
+        let (path, closed, heard, damaged) = (PathBuf::new(), 0, 0, 0);
+        let mut all = Self::new(DeadFile { path, incarnation, pod, closed, heard, rows, damaged }, 0);
+        all.marked = true;
+        all
     }
 
     fn is_closed(&self) -> bool {
@@ -80,12 +110,12 @@ impl Predecessor {
     fn set(&mut self, at: usize, phase: Phase) {
         self.steps = self.steps - self.rows[at].1.steps() + phase.steps();
         self.rows[at].1 = phase;
-        if matches!(phase, Phase::Report | Phase::Close) {
+        if matches!(phase, Phase::Due(_)) {
             self.from = self.from.min(at);
         }
     }
 
-    fn ask(&self, row: &SpentRow, close: bool) -> MoneyAsk {
+    fn ask(&self, row: &SpentRow, step: Step) -> MoneyAsk {
         MoneyAsk {
             account: row.account,
             window: row.window,
@@ -96,8 +126,9 @@ impl Predecessor {
             reservation: 0,
             lend: None,
             limit: None,
-            close,
+            close: step != Step::Report,
             closed_total: row.closed_total,
+            counted: step == Step::Count,
         }
     }
 
@@ -108,16 +139,12 @@ impl Predecessor {
             let at = self.from;
             self.from += 1;
             let (row, phase) = self.rows[at];
-            let close = match phase {
-                Phase::Report => false,
-                Phase::Close => true,
-                Phase::Asked(_) | Phase::Closed => continue,
-            };
+            let Phase::Due(step) = phase else { continue };
             if row.window.end.saturating_add(LATE_REPORTS) <= wall {
                 self.set(at, Phase::Closed);
             } else {
-                asks.push(self.ask(&row, close));
-                self.set(at, Phase::Asked(close));
+                asks.push(self.ask(&row, step));
+                self.set(at, Phase::Asked(step));
             }
         }
         asks
@@ -130,6 +157,7 @@ impl Predecessor {
     fn answered(&mut self, ask: &MoneyAsk, answer: &MoneyAnswer) {
         let Some(at) = self.place(ask) else { return };
         if ask.close || answer.closed {
+            self.note_counted(at, answer.closed_total);
             return self.set(at, Phase::Closed);
         }
         // The lender's G, not the file's: a grant may have been under way.
@@ -137,7 +165,20 @@ impl Predecessor {
         row.totals.granted = row.totals.granted.max(answer.granted);
         let held = row.totals.granted - row.totals.spent - row.reserved;
         row.totals.returned = row.totals.returned.max(held);
-        self.set(at, Phase::Close);
+        self.set(at, Phase::Due(Step::Close));
+    }
+
+    /// From now on C includes this row; said again it must not count a second time.
+    fn note_counted(&mut self, at: usize, closed_total: i64) {
+        let row = &mut self.rows[at].0;
+        if std::mem::replace(&mut row.counted, true) {
+            return;
+        }
+        row.closed_total = row.closed_total.max(closed_total);
+        if let Some(file) = &self.file {
+            // A note that cannot be written: after a loss of the lender's data money is forfeited, none is lent twice.
+            let _ = spend_file::mark_counted(file, row);
+        }
     }
 }
 
@@ -216,8 +257,10 @@ impl Ledger {
         if !all[at].is_closed() {
             return;
         }
-        // A mark that cannot be written costs a repetition at the next start, nothing else.
-        let _ = spend_file::mark_closed(&all[at].path, generation);
+        // Once: the file goes 48 h after it was last written. Without the mark it is told again at the next start.
+        if !std::mem::replace(&mut all[at].marked, true) {
+            let _ = spend_file::mark_closed(&all[at].path, generation);
+        }
         if self.inner.local {
             // Only a remote lender can lose its data while this process lives, and ask for all of it again.
             all.swap_remove(at);
@@ -228,7 +271,12 @@ impl Ledger {
         let mut all = lock(&self.inner.predecessors);
         let predecessor = all.iter_mut().find(|p| p.incarnation == ask.incarnation);
         if let Some((predecessor, at)) = predecessor.and_then(|p| p.place(ask).map(|at| (p, at))) {
-            predecessor.set(at, if ask.close { Phase::Close } else { Phase::Report });
+            let step = match (ask.counted, ask.close) {
+                (true, _) => Step::Count,
+                (false, true) => Step::Close,
+                (false, false) => Step::Report,
+            };
+            predecessor.set(at, Phase::Due(step));
         }
     }
 
@@ -240,9 +288,29 @@ impl Ledger {
                 state.all().filter(|holding| holding.slot.is_some()).for_each(|holding| holding.dirty = true);
             }
         }
-        for predecessor in lock(&self.inner.predecessors).iter_mut() {
-            (0..predecessor.rows.len()).for_each(|at| predecessor.set(at, Phase::Report));
+        let (own, pod) = (self.inner.options.incarnation, self.inner.options.pod);
+        let mut kept = lock(&self.inner.spend).kept();
+        kept.retain(|row| row.totals != Totals::default());
+        let mut all = lock(&self.inner.predecessors);
+        all.retain(|predecessor| predecessor.incarnation != own);
+        for predecessor in all.iter_mut() {
+            for at in 0..predecessor.rows.len() {
+                predecessor.set(at, Phase::first(&predecessor.rows[at].0));
+            }
         }
+        if !kept.is_empty() {
+            all.push(Predecessor::of_this_process(kept, own, pod));
+        }
+    }
+
+    /// The last generation that an earlier process on this data directory heard; 0 for none.
+    pub fn heard_before(&self) -> u64 {
+        self.inner.heard_before.load(Ordering::Relaxed)
+    }
+
+    /// A message about what is no longer held in memory.
+    pub(super) fn is_of_the_past(&self, ask: &MoneyAsk) -> bool {
+        ask.incarnation != self.inner.options.incarnation || ask.number == LAST_WORD
     }
 }
 
@@ -250,18 +318,20 @@ impl Ledger {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
-    use crate::message::{Totals, WindowState};
+    use crate::message::WindowState;
 
     const WINDOW: Window = Window { start: 0, end: 1_000 };
 
     fn row(account: u128, granted: i64, spent: i64, reserved: i64) -> SpentRow {
         let totals = Totals { granted, spent, ..Totals::default() };
-        SpentRow { account: AccountId(account), window: WINDOW, totals, reserved, closed_total: 0 }
+        let (account, counted, place) = (AccountId(account), false, 0);
+        SpentRow { account, window: WINDOW, totals, reserved, closed_total: 0, counted, place }
     }
 
     fn predecessor(rows: Vec<SpentRow>) -> Predecessor {
         let (incarnation, pod) = (Incarnation(1), PodId(1));
-        let file = DeadFile { path: PathBuf::new(), incarnation, pod, closed: 0, rows, damaged: 0 };
+        let (path, closed, heard, damaged) = (PathBuf::new(), 0, 0, 0);
+        let file = DeadFile { path, incarnation, pod, closed, heard, rows, damaged };
         Predecessor::new(file, 1)
     }
 
@@ -307,9 +377,9 @@ mod tests {
         assert_eq!((first.len(), dead.due(1_000, 0).len()), (256, 344));
         assert!(dead.due(256, 0).is_empty(), "all are under way");
         let at = dead.place(&first[7]).unwrap();
-        dead.set(at, Phase::Report);
+        dead.set(at, Phase::Due(Step::Report));
         assert_eq!(dead.due(256, 0).iter().map(|ask| ask.account.0).collect::<Vec<_>>(), [7]);
-        dead.set(at, Phase::Report);
+        dead.set(at, Phase::Due(Step::Report));
         assert_eq!((dead.due(256, 1_000 + LATE_REPORTS), dead.steps), (Vec::new(), 599 * 2));
     }
 }

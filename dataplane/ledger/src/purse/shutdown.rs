@@ -33,7 +33,7 @@ impl Ledger {
         }
         let generation = self.inner.generation.load(Ordering::Relaxed);
         if open == 0 && in_flight == 0 && generation > 0 {
-            // Without the mark the next start repeats what was said here: harmless.
+            // Without the mark the next start repeats what was said here; each record says that it was counted.
             let _ = spend_file::mark_closed(lock(&self.inner.spend).path(), generation);
         }
         open == 0

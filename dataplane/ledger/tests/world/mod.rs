@@ -251,6 +251,7 @@ impl World {
                         limit: None,
                         close: true,
                         closed_total: 0,
+                        counted: false,
                     };
                     let batch = Batch {
                         incarnation: Incarnation(0),

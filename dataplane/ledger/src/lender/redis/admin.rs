@@ -157,6 +157,7 @@ impl RedisLender {
             limit: None,
             close: true,
             closed_total: 0,
+            counted: false,
         };
         let batch = Batch {
             incarnation: Incarnation(0),

@@ -159,6 +159,7 @@ fn ask(number: u64, totals: Totals, at_least: i64) -> MoneyAsk {
         limit: Some((1_000, Revision { epoch: 1, number: 1 })),
         close: false,
         closed_total: 0,
+        counted: false,
     }
 }
 

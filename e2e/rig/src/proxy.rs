@@ -3,7 +3,7 @@
 use crate::port;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,6 +39,7 @@ pub struct Proxy {
     pub address: SocketAddr,
     mode: watch::Sender<Weather>,
     accepted: Arc<AtomicUsize>,
+    target: Arc<AtomicU16>,
     _tasks: JoinSet<()>,
 }
 
@@ -52,14 +53,20 @@ impl Proxy {
         let address = listener.local_addr().expect("the port just bound");
         let (mode, modes) = watch::channel(Weather { mode: Mode::Pass, cuts: 0 });
         let accepted = Arc::new(AtomicUsize::new(0));
+        let target = Arc::new(AtomicU16::new(target));
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, target, modes, accepted.clone()));
-        Self { address, mode, accepted, _tasks: tasks }
+        tasks.spawn(accept(listener, target.clone(), modes, accepted.clone()));
+        Self { address, mode, accepted, target, _tasks: tasks }
     }
 
     /// From now on.
     pub fn set(&self, mode: Mode) {
         self.mode.send_modify(|weather| weather.mode = mode);
+    }
+
+    /// New connections go to another server on 127.0.0.1; those that are open stay where they are.
+    pub fn lead_to(&self, port: u16) {
+        self.target.store(port, Ordering::SeqCst);
     }
 
     /// Ends the connections that are open; new ones are as before.
@@ -76,7 +83,7 @@ impl Proxy {
 
 async fn accept(
     listener: TcpListener,
-    target: u16,
+    target: Arc<AtomicU16>,
     modes: watch::Receiver<Weather>,
     count: Arc<AtomicUsize>,
 ) {
@@ -86,7 +93,7 @@ async fn accept(
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { return };
                 count.fetch_add(1, Ordering::SeqCst);
-                open.spawn(connection(client, target, modes.clone()));
+                open.spawn(connection(client, target.load(Ordering::SeqCst), modes.clone()));
             }
             Some(_) = open.join_next() => {}
         }

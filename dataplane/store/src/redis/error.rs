@@ -90,7 +90,8 @@ impl Error {
     }
 
     /// True when a connection that says so must not be used further.
-    pub(super) fn is_fatal(&self) -> bool {
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
         match self {
             Self::Timeout(_) | Self::Broken(_) => true,
             // A master that was demoted, one that starts, one that lost its own master.

@@ -16,7 +16,7 @@ const LAST_WORD: u64 = (1 << 53) - 1;
 /// How an empty ledger is made.
 #[derive(Clone, Debug, Default)]
 pub struct Creation {
-    /// Above every generation that any pod may know: unix milliseconds, and more than the last one known.
+    /// More than the last generation known, 0 where none is; the server's clock, in unix milliseconds, if that is more.
     pub generation: u64,
     /// There was a ledger before: nothing is lent until the `pods` have reported, or one lease has passed.
     pub lost: bool,

@@ -5,9 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use smartflow_store::redis::{Dedicated, cmd};
-
-use super::{LenderError, away};
+use smartflow_store::redis::{Dedicated, Error, cmd};
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(5);
@@ -45,41 +43,29 @@ impl Guard {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).found.clone()
     }
 
-    /// Looks, when it is time or at another server, and tells the scripts what it found.
-    pub(super) async fn look(
-        &self,
-        own: &mut Dedicated,
-        limit: Duration,
-        base: &str,
-    ) -> Result<(), LenderError> {
-        let run_id = own.server().run_id.clone();
+    /// Looks, when it is time or at another server; whether the server may keep a ledger. Without a look, none. To be
+    /// repeated until the scripts were told of it: [`Guard::has_told`].
+    pub(super) async fn look(&self, own: &mut Dedicated, limit: Duration) -> Result<Option<bool>, Error> {
         let due = {
             let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.at.as_ref().is_none_or(|(at, server)| at.elapsed() >= EVERY || *server != run_id)
+            let run_id = &own.server().run_id;
+            seen.at.as_ref().is_none_or(|(at, server)| at.elapsed() >= EVERY || server != run_id)
         };
         if !due {
-            return Ok(());
+            return Ok(None);
         }
-        let memory: String = own.run(cmd("INFO").arg("memory"), limit).await.map_err(away)?;
-        let stats: String = own.run(cmd("INFO").arg("stats"), limit).await.map_err(away)?;
+        let memory: String = own.run(cmd("INFO").arg("memory"), limit).await?;
+        let stats: String = own.run(cmd("INFO").arg("stats"), limit).await?;
         let found = judge(&memory, &stats);
-        let meta = format!("{base}:meta");
-        // Every pod must stop, also one that has not looked yet: the scripts ask for this.
-        let mut tell = match &found {
-            Some(_) => cmd("HSET"),
-            None => cmd("HDEL"),
-        };
-        tell.arg(meta).arg("stopped");
-        if found.is_some() {
-            tell.arg("evicting");
-        }
-        let exists: i64 = own.run(cmd("EXISTS").arg(format!("{base}:meta")), limit).await.map_err(away)?;
-        if exists == 1 {
-            let _: i64 = own.run(&tell, limit).await.map_err(away)?;
-        }
+        let well = found.is_none();
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).found = found;
+        Ok(Some(well))
+    }
+
+    /// The scripts at this server know what the last look found.
+    pub(super) fn has_told(&self, run_id: &str) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        (seen.at, seen.found) = (Some((Instant::now(), run_id)), found);
-        Ok(())
+        seen.at = Some((Instant::now(), run_id.to_owned()));
     }
 }
 

@@ -68,6 +68,8 @@ pub struct RedisLender {
     recalls: Mutex<Option<Dedicated>>,
     /// To which generation this pod has said all it knows (L14); 0 = none.
     told: AtomicU64,
+    /// The last generation that this pod heard; 0 = none.
+    heard: AtomicU64,
     unprotected: AtomicBool,
     recovering: AtomicBool,
     away: AtomicBool,
@@ -90,6 +92,7 @@ impl RedisLender {
             exchanges: Mutex::default(),
             recalls: Mutex::default(),
             told: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
             unprotected: AtomicBool::new(false),
             recovering: AtomicBool::new(false),
             away: AtomicBool::new(true),
@@ -101,6 +104,12 @@ impl RedisLender {
     /// (L14), and learns it with the next exchange.
     pub fn has_told_all(&self, generation: u64) {
         self.told.store(generation, Ordering::Relaxed);
+    }
+
+    /// This pod knows a ledger of this generation, also by an earlier process: one that knows nothing of it is told so and
+    /// lends nothing until everybody has reported (L14).
+    pub fn has_heard(&self, generation: u64) {
+        self.heard.fetch_max(generation, Ordering::Relaxed);
     }
 
     /// The generation of the last [`RedisLender::has_told_all`].
@@ -144,17 +153,16 @@ impl RedisLender {
             Some(own) if own.server().run_id == server.run_id => own,
             _ => self.redis.dedicated().await.map_err(away)?,
         };
-        self.guard.look(&mut own, self.redis.limit(), &self.base()).await?;
-        let args = wire::exchange(batch, self.options, self.told.load(Ordering::Relaxed));
-        let asked = own.script(&self.scripts.exchange, &[self.base()], &args, self.redis.limit()).await;
+        let asked = self.run(&mut own, batch).await;
         let answers: Vec<Value> = match asked {
             Ok(answers) => answers,
-            Err(fault @ Error::Refused { .. }) => {
-                *kept = Some(own);
-                return Err(away(fault));
-            }
             Err(fault) => {
-                self.redis.suspect();
+                // A master that was demoted answers for ever, and on the shared connection nobody may notice.
+                if fault.is_fatal() {
+                    self.redis.suspect();
+                } else if fault.code().is_some() {
+                    *kept = Some(own);
+                }
                 return Err(away(fault));
             }
         };
@@ -164,7 +172,9 @@ impl RedisLender {
             *kept = Some(own);
             return Err(LenderError::Away("there is no ledger in Redis: the operator makes it".to_owned()));
         }
+        self.guard.has_told(&own.server().run_id);
         let (answers, status) = wire::answers(batch, answers)?;
+        self.has_heard(answers.generation);
         if status.replicas > 0 {
             // Before the answer is believed: a grant that only the master knows may be forgotten by a failover.
             let have = own.wait(1, REPLICA).await.map_err(away)?;
@@ -179,11 +189,24 @@ impl RedisLender {
         Ok(answers)
     }
 
+    async fn run(&self, own: &mut Dedicated, batch: &Batch) -> Result<Vec<Value>, Error> {
+        let limit = self.redis.limit();
+        let well = self.guard.look(own, limit).await?;
+        let (told, known) = (self.told.load(Ordering::Relaxed), self.heard.load(Ordering::Relaxed));
+        let args = wire::exchange(batch, self.options, &wire::Said { told, known, well });
+        own.script(&self.scripts.exchange, &[self.base()], &args, limit).await
+    }
+
     async fn read_recalls(&self, reader: Incarnation, after: u64) -> Result<Recalls, LenderError> {
         let mut kept = self.recalls.lock().await;
+        let State::Up(server) = self.redis.state() else {
+            *kept = None;
+            return Err(away(self.redis.check().err().unwrap_or(Error::Unexpected("a moment without a server"))));
+        };
         let mut own = match kept.take() {
-            Some(own) => own,
-            None => self.redis.dedicated().await.map_err(away)?,
+            // One that became a replica would block as before, and never say anything.
+            Some(own) if own.server().run_id == server.run_id => own,
+            _ => self.redis.dedicated().await.map_err(away)?,
         };
         let mut read = cmd("XREAD");
         read.arg("COUNT").arg(1024).arg("BLOCK").arg(u64::try_from(RECALLS.as_millis()).unwrap_or(u64::MAX));
@@ -259,5 +282,9 @@ fn away(fault: Error) -> LenderError {
     LenderError::Away(fault.to_string())
 }
 
+#[cfg(test)]
+mod loss_tests;
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod tests;

@@ -23,16 +23,33 @@ pub(super) struct Status {
     pub(super) unprotected: bool,
 }
 
+/// What an exchange says besides its messages.
+pub(super) struct Said {
+    /// To which generation this pod has said all it knows.
+    pub(super) told: u64,
+    /// The last generation that was heard here.
+    pub(super) known: u64,
+    /// What a look at the server found, where there was one.
+    pub(super) well: Option<bool>,
+}
+
 /// The arguments of an exchange.
-pub(super) fn exchange(batch: &Batch, options: RedisOptions, told: u64) -> Vec<String> {
+pub(super) fn exchange(batch: &Batch, options: RedisOptions, said: &Said) -> Vec<String> {
     let after =
         if batch.recalls_after == NO_RECALLS { "-".to_owned() } else { batch.recalls_after.to_string() };
     let head = format!(
-        "{} {} {after} {} {} {told}",
+        "{} {} {after} {} {} {} {} {}",
         batch.incarnation,
         batch.pod,
         options.lease_millis,
-        u8::from(options.allow_unreplicated)
+        u8::from(options.allow_unreplicated),
+        said.told,
+        said.known,
+        match said.well {
+            None => "-",
+            Some(true) => "well",
+            Some(false) => "evicting",
+        }
     );
     let money = batch.money.iter().map(money_line);
     std::iter::once(head).chain(money).chain(batch.rates.iter().map(rate_line)).collect()
@@ -49,7 +66,7 @@ fn money_line(ask: &MoneyAsk) -> String {
         None => "- 0 0".to_owned(),
     };
     format!(
-        "m {} {} {} {} {} {} {granted} {spent} {returned} {overrun} {} {at_least} {background} {limit} {} {}",
+        "m {} {} {} {} {} {} {granted} {spent} {returned} {overrun} {} {at_least} {background} {limit} {} {} {}",
         ask.account,
         ask.window.start,
         ask.window.end,
@@ -58,7 +75,8 @@ fn money_line(ask: &MoneyAsk) -> String {
         ask.number,
         ask.reservation,
         u8::from(ask.close),
-        ask.closed_total
+        ask.closed_total,
+        u8::from(ask.counted)
     )
 }
 
@@ -246,7 +264,8 @@ pub(super) fn standing(window: Window, limit: i64, fields: &[(String, String)]) 
                 written_off: words.amount().ok()?,
                 lost: words.amount().ok()?,
             };
-        } else {
+        } else if field != "T" {
+            // T: sums of the rows, for the scripts.
             page.rows.push(row(Incarnation(id(field)?), &mut words).ok()?);
         }
     }

@@ -1,8 +1,9 @@
--- Makes an empty ledger, once. ARGV: the least generation, lease in ms, 1 = it may have been another before, then pods
+-- Makes an empty ledger, once. Its generation is above what anybody may know of an earlier one: the server's clock, in ms,
+-- or more. ARGV: the least generation, lease in ms, 1 = it may have been another before, then pods
 -- that are known. Answer: the generation, or 0 when there is a ledger already.
-if call('EXISTS', META) == 1 then return '0' end
+if call('HEXISTS', META, 'generation') == 1 then return '0' end
 local clock = server_clock()
-local generation = format('%.0f', math.max(tonumber(ARGV[1]), 1))
+local generation = format('%.0f', math.max(tonumber(ARGV[1]), floor(clock / 1000)))
 local lost = ARGV[3] == '1'
 call('HSET', META, 'generation', generation, 'run_id', info('server', 'run_id'), 'mono', format('%.0f', clock), 'shift', '0',
   'wall', format('%.0f', floor(clock / 1000)), 'since_mono', format('%.0f', clock), 'lost', lost and '1' or '0')

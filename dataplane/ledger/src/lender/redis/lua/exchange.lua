@@ -1,9 +1,18 @@
--- One exchange of a pod. ARGV[1]: incarnation pod recalls_after lease_ms allow_unreplicated told; then its messages.
+-- One exchange of a pod. ARGV[1]: incarnation pod recalls_after lease_ms allow_unreplicated told known looked; then its
+-- messages. `looked`: what a look at the server found, `well` or `evicting`; `-` without a look.
 -- Answer: a header, the recalls, and an answer per message.
 local head = words(ARGV[1])
 local speaker, pod, after = head[1], head[2], head[3]
-local ledger = open(tonumber(head[4]))
+local ledger = open(tonumber(head[4]), tonumber(head[7]))
 if not ledger then return { 'none' } end
+-- Every pod must stop, also one that has not looked yet.
+if head[8] == 'evicting' then
+  call('HSET', META, 'stopped', 'evicting')
+  ledger.stopped = 'evicting'
+elseif head[8] == 'well' then
+  call('HDEL', META, 'stopped')
+  ledger.stopped = nil
+end
 
 local replicas = tonumber(info('replication', 'connected_slaves')) or 0
 if replicas > 0 and not ledger.replicated then

@@ -16,8 +16,19 @@ local function info(section, field)
   return string.match(call('INFO', section), field .. ':([^\r\n]*)') or ''
 end
 
--- The ledger, or nil before the operator made it. Brings its clocks forward and sees whether data was lost.
-local function open(lease)
+-- From here on the ledger is one that lost data (L14): it lends nothing until everybody in `AWAITED` has said all.
+local function lose(m, ledger, lease, generation)
+  m.generation, m.lost = format('%.0f', generation), '1'
+  m.until_mono = format('%.0f', ledger.mono + lease * 1000)
+  m.since_mono = format('%.0f', ledger.mono)
+  call('HSET', META, 'generation', m.generation, 'until_mono', m.until_mono, 'since_mono', m.since_mono, 'lost', '1')
+  call('DEL', AWAITED)
+  for _, pod in ipairs(call('ZRANGE', FLEET, 0, -1)) do call('SADD', AWAITED, pod) end
+end
+
+-- The ledger, or nil before the operator made it. Brings its clocks forward and sees whether data was lost. `known` is the
+-- last generation that the speaker heard, 0 for none.
+local function open(lease, known)
   local m = {}
   local kept = call('HGETALL', META)
   for i = 1, #kept, 2 do m[kept[i]] = kept[i + 1] end
@@ -30,14 +41,15 @@ local function open(lease)
   local run = info('server', 'run_id')
   if m.run_id ~= run then
     -- Another server, or the same one started again: what it had not written down is gone (L14).
-    m.generation = format('%.0f', math.max(tonumber(m.generation) + 1, ledger.wall))
-    m.until_mono = format('%.0f', ledger.mono + lease * 1000)
-    m.since_mono = format('%.0f', ledger.mono)
-    m.lost = '1'
-    call('HSET', META, 'run_id', run, 'generation', m.generation, 'until_mono', m.until_mono, 'since_mono', m.since_mono,
-      'lost', '1')
-    call('DEL', AWAITED)
-    for _, pod in ipairs(call('ZRANGE', FLEET, 0, -1)) do call('SADD', AWAITED, pod) end
+    call('HSET', META, 'run_id', run)
+    lose(m, ledger, lease, math.max(tonumber(m.generation) + 1, ledger.wall))
+  end
+  local own = tonumber(m.generation)
+  if known > own or (known > 0 and known ~= own and m.lost ~= '1') then
+    -- The speaker knows a ledger that this one knows nothing of: somebody who did not know of it made this one after it was
+    -- lost. Who else knows of it cannot be told. A pod drops what comes from a generation below the one that it knows.
+    lose(m, ledger, lease, known > own and known + 1 or own)
+    call('SADD', AWAITED, '-')
   end
   call('HSET', META, 'wall', format('%.0f', ledger.wall), 'mono', format('%.0f', ledger.mono), 'shift', format('%.0f', shift))
   ledger.generation, ledger.lost = tonumber(m.generation), m.lost == '1'

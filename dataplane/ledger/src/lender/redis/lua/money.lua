@@ -8,36 +8,32 @@ local function learn_limit(account, ask)
   local newer = not kept[1] or longer(ask.epoch, kept[2]) or (ask.epoch == kept[2] and longer(ask.revision, kept[3]))
   if newer then
     call('HSET', key, 'limit', ask.limit, 'epoch', ask.epoch, 'number', ask.revision)
-    if not kept[1] then call('PEXPIRE', key, KEPT) end
+    -- `keep` has decided where a window is known already, also of a predecessor, who says no limit.
+    if not kept[1] and call('HEXISTS', key, 'till') == 0 then call('PEXPIRE', key, KEPT) end
     return money(ask.limit)
   end
   return money(kept[1])
 end
 
--- Whether a window may be lent from, by the ledger's clock; `V start:end` where another one stands in its way (L3).
-local function place(account, ask, wall)
-  if wall >= ask.finish + LATE then return nil, 'N' end
-  local state = 'O'
-  if wall >= ask.finish then
-    state = 'N'
-  elseif wall < ask.start - AHEAD then
-    state = 'E'
-  end
-  local known = false
+-- Where the ledger's clock stands towards a window (L3).
+local function state_of(ask, wall)
+  if wall >= ask.finish then return 'N' end
+  return wall < ask.start - AHEAD and 'E' or 'O'
+end
+
+-- Whether a window that has no page yet gets one; `V start end` where another one stands in its way (L3).
+local function place(ask, state, wall)
   local overlapping = nil
-  for _, field in ipairs(call('HKEYS', account_key(account))) do
+  for _, field in ipairs(call('HKEYS', account_key(ask.account))) do
     local from, to = string.match(field, '^w:(%d+):(%d+)$')
-    if from then
-      if field == 'w:' .. ask.window then
-        known = true
-      elseif tonumber(to) > wall and tonumber(from) < ask.finish and ask.start < tonumber(to) then
+    if from and field ~= 'w:' .. ask.window then
+      if tonumber(to) > wall and tonumber(from) < ask.finish and ask.start < tonumber(to) then
         overlapping = from .. ' ' .. to
       elseif tonumber(to) + KEPT <= wall then
-        call('HDEL', account_key(account), field)
+        call('HDEL', account_key(ask.account), field)
       end
     end
   end
-  if known then return true, state end
   if overlapping then return nil, 'V', overlapping end
   if state == 'E' or ask.start >= ask.finish then return nil, 'E' end
   return true, state
@@ -47,7 +43,7 @@ end
 local function learn(row, ask, wall)
   row.G, row.S, row.O = most(row.G, ask.G), most(row.S, ask.S), most(row.O, ask.O)
   if not row.closed then row.R = most(row.R, ask.R) end
-  if ask.close and not row.closed then row.closed = wall end
+  if (ask.close or ask.counted) and not row.closed then row.closed = wall end
 end
 
 local function money_ask(line)
@@ -57,6 +53,7 @@ local function money_ask(line)
     number = tonumber(w[7]), G = money(w[8]), S = money(w[9]), R = money(w[10]), O = money(w[11]),
     reservation = money(w[12]), at_least = w[13] ~= '-' and money(w[13]), background = w[14] == '1',
     limit = w[15] ~= '-' and w[15], epoch = w[16], revision = w[17], close = w[18] == '1', closed_total = money(w[19]),
+    counted = w[20] == '1',
   }
 end
 
@@ -74,46 +71,74 @@ local function grant(need, wish, background)
   return least(most(need, wish.size), wish.lendable)
 end
 
+-- Takes what is said into the page. Answers the row, or nil where it is part of the sums, and whether a lend in it counts.
+local function hear(page, ask, ledger)
+  -- A ledger that never lost anything knows of all that was ever closed in it.
+  local told = ledger.lost and ask.closed_total or ZERO
+  if is_folded(page, ask.who) then
+    hear_of_lost(page, told)
+    return nil, false
+  end
+  local row = page.row or { pod = ask.pod, number = 0, written = ZERO, G = ZERO, S = ZERO, R = ZERO, O = ZERO }
+  local before, c = page.row and parts_of(row) or NOTHING, most(sums_of(page).closed, told)
+  local was_closed = row.closed
+  learn(row, ask, ledger.wall)
+  move(page.T, before, parts_of(row))
+  if ask.counted and not was_closed then
+    count_within(page, c)
+  else
+    hear_of_lost(page, told)
+  end
+  if row.closed and not was_closed then call('ZREM', active_key(page.key), ask.who) end
+  local fresh = ask.number > row.number
+  row.number = math.max(row.number, ask.number)
+  return row, fresh
+end
+
+-- Lends what is asked for, if it is to be had; whether it was short.
+local function lend(page, row, ask, wish, ledger)
+  local need = minus(ask.at_least, row.G)
+  -- A ledger that lends nothing now does not refuse either: the caller hears that it is unavailable, not that the budget
+  -- has ended.
+  if not ledger.lends then return false end
+  local granted = grant(need, wish, ask.background)
+  local before = parts_of(row)
+  row.G = plus(row.G, granted)
+  move(page.T, before, parts_of(row))
+  local short = less(ZERO, need) and not less(ZERO, granted)
+  if short and not ask.background then ledger.recall(ask.account, ask.who) end
+  return short
+end
+
 local function handle_money(ledger, speaker, line)
   local ask = money_ask(line)
   local limit = learn_limit(ask.account, ask)
-  local here, state, other = place(ask.account, ask, ledger.wall)
-  if not here then return refused(ask, state, limit, other) end
-  local page = page_of(ask.account, ask.window, ledger)
-  local row = page.rows[ask.who]
-    or { pod = ask.pod, number = 0, written = ZERO, G = ZERO, S = ZERO, R = ZERO, O = ZERO }
-  page.rows[ask.who] = row
-  learn(row, ask, ledger.wall)
-  if ledger.lost then hear_of_lost(page, ask.closed_total, ledger) end
-  local fresh = ask.number > row.number
-  row.number = math.max(row.number, ask.number)
-  if speaker == ask.who then row.seen = floor(ledger.mono / 1000) end
-  local sums = sums_of(page, ledger)
-  local wish = { lendable = most(ZERO, minus(limit or ZERO, sums.used)) }
-  wish.tight = less(wish.lendable, times(most(ask.reservation, { 0, 1 }), 4 * sums.active))
-  wish.size = most(ZERO, least(over(wish.lendable, 4 * sums.active), over(limit or ZERO, 100)))
-  local short, granted = false, ZERO
-  if ask.at_least then
-    local need = minus(ask.at_least, row.G)
-    if state == 'O' and not row.closed and fresh then
-      -- A ledger that lends nothing now does not refuse either: the caller hears that it is unavailable, not that the
-      -- budget has ended.
-      if ledger.lends then
-        granted = grant(need, wish, ask.background)
-        short = less(ZERO, need) and not less(ZERO, granted)
-      end
-      row.G = plus(row.G, granted)
-    end
-    if short and not ask.background then ledger.recall(ask.account, ask.who) end
+  local state = state_of(ask, ledger.wall)
+  if ledger.wall >= ask.finish + LATE then return refused(ask, state, limit) end
+  local page = page_of(ask.account, ask.window, ledger, ask.who)
+  if not page.known then
+    local here, why, other = place(ask, state, ledger.wall)
+    if not here then return refused(ask, why, limit, other) end
   end
-  call('HSET', page.key, ask.who, line_of(row))
-  if page.folded then save_sums(page) end
-  if not page.known then keep(ask.account, page, ask.window, ask.finish) end
+  local row, fresh = hear(page, ask, ledger)
+  local speaks = row and not row.closed and speaker == ask.who
+  if speaks then row.seen = floor(ledger.mono / 1000) end
+  local active = active_on(page, ledger, ask.who, speaks)
+  local wish = { lendable = most(ZERO, minus(limit or ZERO, sums_of(page).used)) }
+  wish.tight = less(wish.lendable, times(most(ask.reservation, { 0, 1 }), 4 * active))
+  wish.size = most(ZERO, least(over(wish.lendable, 4 * active), over(limit or ZERO, 100)))
+  local short = false
+  if ask.at_least and state == 'O' and row and not row.closed and fresh then
+    short = lend(page, row, ask, wish, ledger)
+  end
+  save(page, ask.who, row)
+  if page.scanned then keep(ask.account, page, ask.window, ask.finish) end
   call('ZADD', MOVED, ledger.wall, ask.account)
-  local after = sums_of(page, ledger)
+  local after = sums_of(page)
   return table.concat({
-    state, text(row.G), wish.tight and '1' or '0', short and '1' or '0', text(wish.size),
-    text(most(ZERO, minus(limit or ZERO, after.used))), text(after.spent), text(minus(after.leased, leased(row))),
-    text(after.forfeited), text(after.closed), text(limit or ZERO), row.closed and '1' or '0',
+    state, text(row and row.G or ask.G), wish.tight and '1' or '0', short and '1' or '0', text(wish.size),
+    text(most(ZERO, minus(limit or ZERO, after.used))), text(after.spent),
+    text(minus(after.leased, row and leased(row) or ZERO)), text(after.forfeited), text(after.closed), text(limit or ZERO),
+    (not row or row.closed) and '1' or '0',
   }, ' ')
 end

@@ -31,15 +31,20 @@ local function over(a, n)
   return made(high, floor(((a[1] - high * n) * BASE + a[2]) / n))
 end
 
--- As decimal text, at most what an i64 holds.
-local function text(a)
+-- As decimal text.
+local function exact(a)
   if a[1] < 0 then
     local m = made(-a[1], -a[2])
-    return '-' .. text(m)
+    return '-' .. exact(m)
   end
-  if a[1] > 9223372036 or (a[1] == 9223372036 and a[2] > 854775807) then return '9223372036854775807' end
   if a[1] == 0 then return format('%.0f', a[2]) end
   return format('%.0f%09.0f', a[1], a[2])
+end
+
+-- As decimal text, at most what an i64 holds.
+local function text(a)
+  if a[1] > 9223372036 or (a[1] == 9223372036 and a[2] > 854775807) then return '9223372036854775807' end
+  return exact(a)
 end
 
 -- Whether decimal text a is more than b; also beyond doubles.

@@ -3,7 +3,10 @@ local key = base .. ':a:' .. ARGV[1]
 local was = call('EXISTS', key)
 for _, field in ipairs(call('HKEYS', key)) do
   local window = string.match(field, '^w:(.*)$')
-  if window then call('DEL', base .. ':w:' .. ARGV[1] .. ':' .. window) end
+  if window then
+    local page = base .. ':w:' .. ARGV[1] .. ':' .. window
+    call('DEL', page, page .. ':f', page .. ':s')
+  end
 end
 call('DEL', key)
 -- Whoever keeps a copy sees that it moved, and that it is gone.

@@ -7,5 +7,7 @@ if not row.closed then return 'live' end
 local freed = forfeited(row)
 row.written = plus(row.written, freed)
 call('HSET', key, ARGV[3], line_of(row))
+-- Added up anew at the next message.
+call('HDEL', key, 'T')
 call('ZADD', MOVED, floor(server_clock() / 1000), ARGV[1])
 return text(freed)

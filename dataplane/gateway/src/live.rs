@@ -7,7 +7,7 @@ use smartflow_ledger::Revision;
 use smartflow_snapshot::{ObjectName, Snapshot};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A snapshot and what was prepared of it.
 pub struct Live {
@@ -17,6 +17,9 @@ pub struct Live {
     pub generation: u64,
     /// Age of the limits in it, where an operator numbers them for all gateways.
     pub revision: Option<Revision>,
+    /// When it was activated, unix milliseconds: the age of its limits for gateways that share a ledger without an
+    /// operator.
+    pub loaded: u64,
     /// Counts activations that changed more than keys: what runtimes derived from providers, names and policies is
     /// stale when this differs.
     pub structure: u64,
@@ -48,7 +51,8 @@ impl Current {
     #[must_use]
     pub fn empty(network: Network) -> Self {
         let (snapshot, upstreams, unusable) = Default::default();
-        let live = Live { snapshot, generation: 0, revision: None, structure: 0, upstreams, unusable };
+        let live =
+            Live { snapshot, generation: 0, revision: None, loaded: 0, structure: 0, upstreams, unusable };
         Self { live: ArcSwap::from_pointee(live), network }
     }
 
@@ -78,8 +82,11 @@ impl Current {
         };
         let generation = old.generation + 1;
         let structure = if same { old.structure } else { generation };
+        let loaded = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let loaded = u64::try_from(loaded).unwrap_or(0);
         let unusable_too = unusable.clone();
-        let live = Live { snapshot, generation, revision, structure, upstreams, unusable: unusable_too };
+        let live =
+            Live { snapshot, generation, revision, loaded, structure, upstreams, unusable: unusable_too };
         self.live.store(Arc::new(live));
         Activated { generation, took: began.elapsed(), unusable }
     }

@@ -66,7 +66,10 @@ pub struct Shared {
 /// Where accounts of `live` come from.
 #[must_use]
 pub fn books<'a>(shared: &'a Shared, live: &Live) -> Books<'a> {
-    let own = Revision { epoch: shared.epoch, number: live.generation };
+    // With a lender of one's own every start is later than all before it, whatever the clock says. Gateways that share one
+    // know nothing of each other's starts: whoever loaded a limit last has the newest.
+    let epoch = if shared.ledger.is_local() { shared.epoch } else { live.loaded.max(1) };
+    let own = Revision { epoch, number: live.generation };
     let revision = live.revision.unwrap_or(own);
     Books { ledger: &shared.ledger, desk: &shared.desk, revision, now: shared.clock.now() }
 }

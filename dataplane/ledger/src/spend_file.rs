@@ -389,8 +389,7 @@ mod tests {
         assert_eq!((dead.rows.len(), dead.damaged), (600, 0));
         let place = 556 * 128;
         let (account, counted) = (AccountId(555), false);
-        let want =
-            SpentRow { account, window: DAY, totals, reserved: 4, closed_total: 6, counted, place };
+        let want = SpentRow { account, window: DAY, totals, reserved: 4, closed_total: 6, counted, place };
         assert_eq!(dead.rows[555], want);
         mark_closed(&path, 3).unwrap();
         file.hear(2).unwrap();

@@ -18,6 +18,8 @@ pub mod plan;
 pub mod pod;
 pub mod price;
 pub mod remote;
+#[cfg(test)]
+mod remote_tests;
 pub mod slices;
 pub mod tokens;
 

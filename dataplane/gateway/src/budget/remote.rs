@@ -11,6 +11,7 @@ use smartflow_ledger::message::Batch;
 use smartflow_ledger::rate::RateDesk;
 use smartflow_ledger::{Incarnation, Ledger, OpenError, Options, PodId};
 use smartflow_store::redis::{self, Redis};
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,8 +29,12 @@ const PAUSE: Duration = Duration::from_millis(25);
 const RECALL_PAUSE: Duration = Duration::from_millis(500);
 /// How long the end of the process may take to bring what it holds back to the lender.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// Messages about rates in one exchange.
-const RATES: usize = 256;
+/// Messages in one exchange, of money and of rates each: Redis carries out that many in a part of its usual timeout.
+const MOST: usize = 128;
+/// After failures at least this many.
+const LEAST: usize = 8;
+/// Who knows of no ledger makes one only when there was none for this long: whoever does know one speaks meanwhile.
+const HUSH: Duration = Duration::from_millis(500);
 
 /// Settings of the lender in Redis.
 pub struct Settings {
@@ -114,6 +119,7 @@ pub fn open(data_dir: &Path, clock: Clock, settings: Settings) -> Result<Opened,
     for finding in ledger.findings() {
         tracing::warn!(%finding, "the ledger was repaired");
     }
+    lender.has_heard(ledger.heard_before());
     let desk = RateDesk::remote(incarnation, pod);
     let wake = Arc::new(Notify::new());
     let (of_money, of_rates) = (wake.clone(), wake.clone());
@@ -130,11 +136,14 @@ pub fn open(data_dir: &Path, clock: Clock, settings: Settings) -> Result<Opened,
         incarnation,
         pod,
         makes_ledger: settings.makes_ledger,
+        most: Cell::new(MOST),
+        missing: Cell::new(None),
     };
     let thread = std::thread::Builder::new().name("ledger".to_owned());
     let thread = thread.spawn(move || runtime.block_on(courier.run(stopped))).map_err(RemoteError::Start)?;
     let disk = Disk::keep(ledger.clone(), None).map_err(RemoteError::Start)?;
-    // Whoever started last declares the newest limits; a source that numbers them itself says so with each.
+    // Of limits of unknown age; a source that numbers them says so with each, and what is loaded from a folder is as old as
+    // its loading.
     let epoch = u64::try_from(now.wall).unwrap_or(0);
     Ok(Opened { ledger, desk, epoch, pod, remote: Remote { lender, stop, thread, disk } })
 }
@@ -167,6 +176,10 @@ struct Courier {
     makes_ledger: bool,
     /// An earlier process on this data dir has spent.
     returning: bool,
+    /// Messages in the next exchange.
+    most: Cell<usize>,
+    /// Since when there is no ledger.
+    missing: Cell<Option<Instant>>,
 }
 
 impl Courier {
@@ -187,7 +200,7 @@ impl Courier {
         while !*stopped.borrow() {
             tokio::select! {
                 () = self.wake.notified() => {}
-                () = sleep(LOOK) => {}
+                () = sleep(LOOK) => self.look().await,
                 told = stopped.changed() => if told.is_err() { return },
             }
             while self.round().await && !*stopped.borrow() {}
@@ -197,20 +210,35 @@ impl Courier {
     /// One exchange, when there is something to say; whether there may be more.
     async fn round(&self) -> bool {
         let mut rates = self.desk.outgoing();
-        let later = rates.split_off(rates.len().min(RATES));
+        let most = self.most.get();
+        let later = rates.split_off(rates.len().min(most));
         let now = self.clock.now();
-        let outgoing = self.ledger.outgoing(now);
+        let outgoing = self.ledger.outgoing_up_to(now, most);
         if outgoing.is_none() && rates.is_empty() {
             return false;
         }
         let mut went_well = self.exchange(outgoing, rates).await;
-        for some in later.chunks(RATES) {
+        for some in later.chunks(most) {
             went_well &= self.exchange(None, some.to_vec()).await;
         }
         if !went_well {
             sleep(PAUSE).await;
         }
         true
+    }
+
+    /// A server that did not answer may have had too much to do at once.
+    fn learn_pace(&self, answered: bool) {
+        let most = self.most.get();
+        self.most.set(if answered { (most + LEAST).min(MOST) } else { (most / 2).max(LEAST) });
+    }
+
+    /// Without a ledger or a server, or at another one than before, somebody has to look: idle pods say nothing for
+    /// seconds, and what they know of an earlier ledger must be known before a new one lends.
+    async fn look(&self) {
+        if self.lender.has_news() {
+            self.exchange(None, Vec::new()).await;
+        }
     }
 
     async fn exchange(
@@ -221,6 +249,7 @@ impl Courier {
         let mut batch = outgoing.as_ref().map_or_else(|| self.nothing(), |money| money.batch.clone());
         batch.rates = rates;
         let result = Lender::exchange(&*self.lender, self.clock.now(), &batch).await;
+        self.learn_pace(result.is_ok());
         let now = self.clock.now();
         let answered = match &result {
             Ok(answers) => {
@@ -235,7 +264,7 @@ impl Courier {
         match answered {
             Some((generation, true)) => self.tell_all(generation).await,
             None if self.makes_ledger && self.lender.is_missing() => self.make().await,
-            _ => {}
+            _ => self.missing.set(None),
         }
         answered.is_some()
     }
@@ -251,9 +280,15 @@ impl Courier {
     }
 
     async fn make(&self) {
-        let (known, wall) = (self.ledger.generation(), self.clock.now().wall);
+        let known = self.ledger.generation().max(self.ledger.heard_before());
+        let wall = self.clock.now().wall;
         // Others may hold money of a ledger that was there before: they are waited for.
         let lost = known > 0 || self.returning;
+        let since = self.missing.get().unwrap_or_else(Instant::now);
+        self.missing.set(Some(since));
+        if !lost && since.elapsed() < HUSH {
+            return;
+        }
         let generation = (known + 1).max(u64::try_from(wall).unwrap_or(1));
         let creation = Creation { generation, lost, pods: Vec::new() };
         if let Ok(Some(generation)) = self.lender.create(&creation).await {
@@ -284,7 +319,8 @@ impl Courier {
             due += PAUSE;
             tokio::time::sleep_until(due).await;
         }
-        // Nothing is held any more, so nobody has to wait for this pod; a failure costs a wait, no money.
+        // Nothing is held any more, and all that earlier processes here spent is told: nobody has to wait for this pod. A
+        // failure costs a wait, no money.
         let _ = self.lender.leave(self.pod).await;
     }
 }

@@ -116,11 +116,7 @@ impl Book {
         let (at, made) = page.row(ask);
         let was_closed = page.rows[at].closed.is_some();
         let mut changed = made | learn(page, at, ask, self.wall);
-        let heard = if ask.counted && !was_closed {
-            page.count_within(c)
-        } else {
-            page.hear_of_lost(told)
-        };
+        let heard = if ask.counted && !was_closed { page.count_within(c) } else { page.hear_of_lost(told) };
         let fresh = ask.number > page.rows[at].number;
         page.rows[at].number = page.rows[at].number.max(ask.number);
         if speaker == ask.incarnation {

@@ -44,11 +44,16 @@ impl Ledger {
 
     /// The next batch for a remote lender, if one is due. Several may be under way.
     pub fn outgoing(&self, now: Now) -> Option<Outgoing> {
+        self.outgoing_up_to(now, BATCH)
+    }
+
+    /// The same with at most `most` messages: a server that did not answer in time is given less at once.
+    pub fn outgoing_up_to(&self, now: Now, most: usize) -> Option<Outgoing> {
         let mut outbox = lock(&self.inner.outbox);
         if outbox.asks.is_empty() && !outbox.heartbeat {
             return None;
         }
-        let count = outbox.asks.len().min(BATCH);
+        let count = outbox.asks.len().min(most.clamp(1, BATCH));
         let money = outbox.asks.drain(..count).collect();
         (outbox.heartbeat, outbox.last_sent) = (false, now.mono);
         drop(outbox);

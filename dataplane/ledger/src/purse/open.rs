@@ -74,7 +74,10 @@ impl Ledger {
         };
         let ledger = Self { inner: Arc::new(inner) };
         let known = ledger.learn_generation(now);
-        ledger.inner.heard_before.store(dead.iter().map(|file| file.heard).max().unwrap_or(0), Ordering::Relaxed);
+        ledger
+            .inner
+            .heard_before
+            .store(dead.iter().map(|file| file.heard).max().unwrap_or(0), Ordering::Relaxed);
         let dead = dead.into_iter().map(|file| Predecessor::new(file, known));
         lock(&ledger.inner.predecessors).extend(dead);
         ledger.tell_of_predecessors(now);

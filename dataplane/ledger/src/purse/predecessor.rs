@@ -203,7 +203,7 @@ impl Ledger {
     }
 
     /// Answers that are still wanted about predecessors.
-    fn steps_to_go(&self) -> usize {
+    pub(super) fn steps_to_go(&self) -> usize {
         lock(&self.inner.predecessors).iter().map(|predecessor| predecessor.steps).sum()
     }
 

@@ -8,10 +8,12 @@ use crate::{clock::Now, message::MoneyAsk, spend_file};
 impl Ledger {
     /// Takes no more reservations, returns what is unreserved and closes this incarnation. To be called when no call is
     /// in flight; what still is reserved is forfeited, unless it settles before the next start on this data directory.
-    /// Answers whether the lender has acknowledged all: with a remote one, drive [`Ledger::outgoing`] and call again.
+    /// Answers whether the lender has acknowledged all, also of earlier processes: with a remote one, drive
+    /// [`Ledger::outgoing`] and call again.
     pub fn close(&self, now: Now) -> bool {
         self.inner.closed.store(true, Ordering::Relaxed);
         self.money_moved();
+        self.tell_of_predecessors(now);
         let mut open = 0;
         let mut in_flight = 0;
         for shard in 0..SHARDS {
@@ -36,7 +38,7 @@ impl Ledger {
             // Without the mark the next start repeats what was said here; each record says that it was counted.
             let _ = spend_file::mark_closed(lock(&self.inner.spend).path(), generation);
         }
-        open == 0
+        open == 0 && self.steps_to_go() == 0
     }
 
     fn close_one(&self, now: Now, account: &Account) -> Vec<MoneyAsk> {

@@ -90,9 +90,11 @@ impl Ledger {
             }
         }
         account.stir_if_in_use(&state, now.mono);
-        drop(state);
-        let mut spend = lock(&self.inner.spend);
-        gone.into_iter().for_each(|(slot, end)| spend.keep(slot, end));
+        if !gone.is_empty() {
+            // Before the account is unlocked, so that a lender that lost its data hears of it from one or the other.
+            let mut spend = lock(&self.inner.spend);
+            gone.into_iter().for_each(|(slot, end)| spend.keep(slot, end));
+        }
         asks
     }
 

@@ -40,14 +40,22 @@ async fn l14_a_ledger_made_by_one_who_knew_of_no_other_lends_nothing_once_somebo
     // The old one knows C, and what it holds.
     let told = MoneyAsk { closed_total: 50, ..ask(2, totals(400, 100, 0), 0) };
     let answer = say(&old, told).await;
-    assert_eq!((answer.spent, answer.closed_total, answer.forfeited), (100, 50, 50), "C is not gone for good");
+    assert_eq!(
+        (answer.spent, answer.closed_total, answer.forfeited),
+        (100, 50, 50),
+        "C is not gone for good"
+    );
     assert!(old.health().recovering);
     let refused = say(&newcomer, of(0xC, ask(2, totals(100, 0, 0), 200))).await;
     assert_eq!((refused.granted, refused.short), (100, false), "others may know more: nothing is lent now");
     let start = Instant::now();
     lent(&newcomer, 0xC, 550).await;
     assert!(start.elapsed() >= Duration::from_millis(1_300), "{:?}", start.elapsed());
-    assert_eq!(say(&newcomer, of(0xC, ask(2_000, totals(550, 0, 0), 551))).await.granted, 550, "400 + 50 + 550");
+    assert_eq!(
+        say(&newcomer, of(0xC, ask(2_000, totals(550, 0, 0), 551))).await.granted,
+        550,
+        "400 + 50 + 550"
+    );
 }
 
 #[tokio::test]
@@ -72,7 +80,11 @@ async fn l14_what_was_said_to_be_counted_counts_once() {
     let closed = say(&lender, MoneyAsk { close: true, ..of(0xD, ask(2, told, 0)) }).await;
     assert_eq!((closed.closed_total, closed.forfeited), (440, 40));
     server.cli(&["FLUSHALL"]);
-    lender.create(&Creation { lost: true, pods: vec![PodId(0xA)], ..Creation::default() }).await.unwrap().unwrap();
+    lender
+        .create(&Creation { lost: true, pods: vec![PodId(0xA)], ..Creation::default() })
+        .await
+        .unwrap()
+        .unwrap();
     let first = say(&lender, MoneyAsk { closed_total: 440, ..ask(1, Totals::default(), 0) }).await;
     assert_eq!((first.closed_total, first.forfeited), (440, 440), "known as a sum");
     let again = MoneyAsk { close: true, counted: true, closed_total: 440, ..of(0xD, ask(3, told, 0)) };
@@ -102,7 +114,8 @@ fn l5_a_row_that_was_folded_is_not_made_again() {
     let first = lender(&server);
     runtime.block_on(first.create(&Creation::default())).unwrap().unwrap();
     let lifetime = |ask: MoneyAsk| MoneyAsk { window: Window::LIFETIME, ..ask };
-    let dead = |close, counted| lifetime(MoneyAsk { close, counted, ..of(0xD, ask(9, totals(500, 400, 60), 0)) });
+    let dead =
+        |close, counted| lifetime(MoneyAsk { close, counted, ..of(0xD, ask(9, totals(500, 400, 60), 0)) });
     runtime.block_on(say(&first, lifetime(of(0xD, ask(1, Totals::default(), 500)))));
     assert_eq!(runtime.block_on(say(&first, dead(true, false))).closed_total, 440);
     for hour in 1..=49 {
@@ -121,7 +134,13 @@ fn l5_a_row_that_was_folded_is_not_made_again() {
         assert!(answer.closed && answer.granted == 500);
     }
     let kept = runtime.block_on(next.standing(AccountId(7))).unwrap().remove(0);
-    let back = PutBack { account: AccountId(7), window: Window::LIFETIME, closed_total: 440, limit: None, rows: vec![] };
+    let back = PutBack {
+        account: AccountId(7),
+        window: Window::LIFETIME,
+        closed_total: 440,
+        limit: None,
+        rows: vec![],
+    };
     assert_eq!(runtime.block_on(next.put_back(&back)).unwrap(), 0);
     assert_eq!(runtime.block_on(next.standing(AccountId(7))).unwrap().remove(0), kept);
 }

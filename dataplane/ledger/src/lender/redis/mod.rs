@@ -124,6 +124,15 @@ impl RedisLender {
         self.missing.load(Ordering::Relaxed)
     }
 
+    /// Nobody knows how the server is that would answer now: the last exchange failed, or was with another one.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        let State::Up(server) = self.redis.state() else { return false };
+        let another =
+            |kept: &Option<Dedicated>| kept.as_ref().is_none_or(|k| k.server().run_id != server.run_id);
+        self.away.load(Ordering::Relaxed) || self.exchanges.try_lock().is_ok_and(|kept| another(&kept))
+    }
+
     /// How it is doing, by its last answers.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -201,7 +210,9 @@ impl RedisLender {
         let mut kept = self.recalls.lock().await;
         let State::Up(server) = self.redis.state() else {
             *kept = None;
-            return Err(away(self.redis.check().err().unwrap_or(Error::Unexpected("a moment without a server"))));
+            return Err(away(
+                self.redis.check().err().unwrap_or(Error::Unexpected("a moment without a server")),
+            ));
         };
         let mut own = match kept.take() {
             // One that became a replica would block as before, and never say anything.

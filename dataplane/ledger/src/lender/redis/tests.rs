@@ -205,6 +205,20 @@ async fn l1_amounts_beyond_a_double_are_exact() {
 }
 
 #[tokio::test]
+async fn l4_a_limit_from_a_clock_that_is_ahead_does_not_stand_in_the_way_of_later_ones() {
+    let server = RedisServer::start();
+    let lender = fresh(&server, LEASE).await;
+    let loaded = |limit, ahead: i64| {
+        let epoch = u64::try_from(wall() + ahead).unwrap();
+        MoneyAsk { limit: Some((limit, Revision { epoch, number: 1 })), ..ask(1, Totals::default(), 0) }
+    };
+    assert_eq!(say(&lender, loaded(1_000_000, HOUR)).await.limit, 1_000_000);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(say(&lender, loaded(10, 0)).await.limit, 10, "lowered later, by a clock that is right");
+    assert_eq!(say(&lender, loaded(1_000_000, -HOUR)).await.limit, 10);
+}
+
+#[tokio::test]
 async fn l14a_without_a_ledger_nothing_is_lent_and_nobody_but_the_operator_makes_one() {
     let server = RedisServer::start();
     let lender = lender(&server, "empty", LEASE).await;

@@ -16,6 +16,10 @@ local function info(section, field)
   return string.match(call('INFO', section), field .. ':([^\r\n]*)') or ''
 end
 
+-- Whether the age of what is kept is that of a clock that was ahead, and what is told now is not: it must not stand in the
+-- way of what comes later.
+local function is_from_ahead(kept, told, ledger) return longer(kept, ledger.now) and not longer(told, ledger.now) end
+
 -- From here on the ledger is one that lost data (L14): it lends nothing until everybody in `AWAITED` has said all.
 local function lose(m, ledger, lease, generation)
   m.generation, m.lost = format('%.0f', generation), '1'
@@ -52,6 +56,7 @@ local function open(lease, known)
     call('SADD', AWAITED, '-')
   end
   call('HSET', META, 'wall', format('%.0f', ledger.wall), 'mono', format('%.0f', ledger.mono), 'shift', format('%.0f', shift))
+  ledger.now = format('%.0f', ledger.wall)
   ledger.generation, ledger.lost = tonumber(m.generation), m.lost == '1'
   ledger.recovering = m.until_mono ~= nil and ledger.mono < tonumber(m.until_mono)
   ledger.since = tonumber(m.since_mono or '0')

@@ -1,11 +1,12 @@
 -- Money: one message about one window of one account (L3 to L8).
 
 -- Keeps the newest limit (L4).
-local function learn_limit(account, ask)
+local function learn_limit(account, ask, ledger)
   local key = account_key(account)
   local kept = call('HMGET', key, 'limit', 'epoch', 'number')
   if not ask.limit then return kept[1] and money(kept[1]) end
   local newer = not kept[1] or longer(ask.epoch, kept[2]) or (ask.epoch == kept[2] and longer(ask.revision, kept[3]))
+    or is_from_ahead(kept[2], ask.epoch, ledger)
   if newer then
     call('HSET', key, 'limit', ask.limit, 'epoch', ask.epoch, 'number', ask.revision)
     -- `keep` has decided where a window is known already, also of a predecessor, who says no limit.
@@ -112,7 +113,7 @@ end
 
 local function handle_money(ledger, speaker, line)
   local ask = money_ask(line)
-  local limit = learn_limit(ask.account, ask)
+  local limit = learn_limit(ask.account, ask, ledger)
   local state = state_of(ask, ledger.wall)
   if ledger.wall >= ask.finish + LATE then return refused(ask, state, limit) end
   local page = page_of(ask.account, ask.window, ledger, ask.who)

@@ -175,6 +175,7 @@ local function handle_rate(ledger, line)
     local book = book_of(key, now)
     local newer = longer(ask.epoch, book.epoch)
       or (ask.epoch == book.epoch and (ask.revision == book.revision or longer(ask.revision, book.revision)))
+      or is_from_ahead(book.epoch, ask.epoch, ledger)
     if newer then book.limits, book.epoch, book.revision = ask.limits, ask.epoch, ask.revision end
     local seat = book.seats[ask.who]
       or { number = 0, heard = 0, permits = 0, latest = { 0, 0, 0, 0 }, rows = {} }

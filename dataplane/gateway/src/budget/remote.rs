@@ -31,8 +31,6 @@ const RECALL_PAUSE: Duration = Duration::from_millis(500);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Messages in one exchange, of money and of rates each: Redis carries out that many in a part of its usual timeout.
 const MOST: usize = 128;
-/// After failures at least this many.
-const LEAST: usize = 8;
 /// Who knows of no ledger makes one only when there was none for this long: whoever does know one speaks meanwhile.
 const HUSH: Duration = Duration::from_millis(500);
 
@@ -200,7 +198,7 @@ impl Courier {
         while !*stopped.borrow() {
             tokio::select! {
                 () = self.wake.notified() => {}
-                () = sleep(LOOK) => self.look().await,
+                () = sleep(LOOK) => self.look(),
                 told = stopped.changed() => if told.is_err() { return },
             }
             while self.round().await && !*stopped.borrow() {}
@@ -230,14 +228,14 @@ impl Courier {
     /// A server that did not answer may have had too much to do at once.
     fn learn_pace(&self, answered: bool) {
         let most = self.most.get();
-        self.most.set(if answered { (most + LEAST).min(MOST) } else { (most / 2).max(LEAST) });
+        self.most.set(if answered { (most + most / 4 + 1).min(MOST) } else { (most / 2).max(1) });
     }
 
     /// Without a ledger or a server, or at another one than before, somebody has to look: idle pods say nothing for
     /// seconds, and what they know of an earlier ledger must be known before a new one lends.
-    async fn look(&self) {
+    fn look(&self) {
         if self.lender.has_news() {
-            self.exchange(None, Vec::new()).await;
+            self.ledger.want_answer();
         }
     }
 

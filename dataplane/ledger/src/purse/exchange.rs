@@ -79,6 +79,11 @@ impl Ledger {
         outbox.heartbeat |= now.mono.saturating_sub(outbox.last_sent) >= every;
     }
 
+    /// Makes the next batch due, also without messages: there may be news at the lender.
+    pub fn want_answer(&self) {
+        lock(&self.inner.outbox).heartbeat = true;
+    }
+
     /// Takes what became of a batch.
     pub fn feed(&self, now: Now, outgoing: &Outgoing, result: Result<Answers, LenderError>) {
         let mut wakers = Vec::new();

@@ -172,6 +172,13 @@ impl Redis {
         }
     }
 
+    /// The server answered on a connection of one's own: it is well, also where the shared connection carries nothing.
+    pub fn praise(&self) {
+        if let Ok((number, _)) = self.link() {
+            self.complaints.worked(number);
+        }
+    }
+
     fn link(&self) -> Result<(u64, redis::aio::MultiplexedConnection), Error> {
         match &*self.links.borrow() {
             Link::Up { number, link, .. } => Ok((*number, link.clone())),

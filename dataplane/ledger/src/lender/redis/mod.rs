@@ -175,6 +175,7 @@ impl RedisLender {
                 return Err(away(fault));
             }
         };
+        self.redis.praise();
         let missing = wire::is_missing(&answers);
         self.missing.store(missing, Ordering::Relaxed);
         if missing {

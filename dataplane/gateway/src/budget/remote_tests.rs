@@ -119,7 +119,7 @@ fn l14_without_an_operator_the_ledger_is_made_by_who_knew_the_lost_one() {
     server.cli(&["FLUSHALL"]);
     let fresh = Pod::start(other.path(), &server, 2, lease);
     let its_key = fresh.account("key/k", 1_000);
-    until("a ledger", PATIENCE, || meta(&server, "generation") != "");
+    until("a ledger", PATIENCE, || !meta(&server, "generation").is_empty());
     assert_eq!(meta(&server, "lost"), "1", "by the one who knew");
     until("it lends", PATIENCE, || fresh.pays(&its_key, 800));
     assert!(!fresh.pays(&its_key, 200), "100 were spent before");

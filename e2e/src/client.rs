@@ -1,24 +1,20 @@
 //! A small HTTP client: keeps connections, reads streams event by event, and leaves when dropped.
 
+use crate::door::{Connection, Door, Protocol};
 use crate::stream::Stream;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::HeaderMap;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use tokio::net::TcpStream;
-
-pub(crate) type Connection = SendRequest<Full<Bytes>>;
 
 /// A caller with a key.
 #[derive(Clone)]
 pub struct Client {
-    addr: SocketAddr,
+    door: Door,
     token: String,
     headers: Vec<(String, String)>,
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -89,7 +85,13 @@ impl Client {
     /// A caller of the server at `addr` with this key.
     #[must_use]
     pub fn new(addr: SocketAddr, token: &str) -> Self {
-        Self { addr, token: token.to_owned(), headers: Vec::new(), idle: Arc::default() }
+        Self::by(Door::new(addr, Protocol::Http1), token)
+    }
+
+    /// A caller that comes this way. Over HTTP/2 its clones share a connection.
+    #[must_use]
+    pub fn by(door: Door, token: &str) -> Self {
+        Self { door, token: token.to_owned(), headers: Vec::new(), idle: Arc::default() }
     }
 
     /// A caller that speaks Anthropic's format.
@@ -109,15 +111,18 @@ impl Client {
         loop {
             let idle = self.idle.lock().unwrap().pop();
             let Some(mut connection) = idle else { break };
-            if connection.ready().await.is_ok() {
+            if connection.ready().await {
+                self.keep(connection.share());
                 return Ok(connection);
             }
         }
-        let stream = TcpStream::connect(self.addr).await.map_err(|e| format!("connect: {e}"))?;
-        stream.set_nodelay(true).map_err(|e| e.to_string())?;
-        let (sender, driver) = handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
-        tokio::spawn(driver);
-        Ok(sender)
+        let connection = self.door.open().await?;
+        self.keep(connection.share());
+        Ok(connection)
+    }
+
+    fn keep(&self, connection: Option<Connection>) {
+        self.idle.lock().unwrap().extend(connection);
     }
 
     async fn start(
@@ -126,7 +131,10 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<(Response<Incoming>, Connection), String> {
-        let mut request = Request::builder().method(method).uri(path).header("host", self.addr.to_string());
+        let mut request = Request::builder().method(method).uri(self.door.uri(path));
+        if self.door.protocol == Protocol::Http1 {
+            request = request.header("host", self.door.addr.to_string());
+        }
         if !self.token.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.token));
         }
@@ -138,7 +146,7 @@ impl Client {
         }
         let request = request.body(Full::new(body)).map_err(|e| e.to_string())?;
         let mut connection = self.connection().await?;
-        let response = connection.send_request(request).await.map_err(|e| format!("{e:?}"))?;
+        let response = connection.send(request).await.map_err(|e| format!("{e:?}"))?;
         Ok((response, connection))
     }
 
@@ -150,7 +158,9 @@ impl Client {
         let (response, connection) = self.start(method, path, body).await?;
         let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(|e| format!("{e:?}"))?.to_bytes();
-        self.idle.lock().unwrap().push(connection);
+        if connection.share().is_none() {
+            self.keep(Some(connection));
+        }
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
     }
 

@@ -53,7 +53,8 @@ impl Gateway {
 
     async fn ready(&mut self) {
         let start = Instant::now();
-        let probe = Client::new(self.traffic, "");
+        // Its traffic port may speak TLS; the admin port answers once it serves.
+        let probe = Client::new(self.admin, "");
         loop {
             if let Some(status) = self.child.try_wait().expect("the child's state") {
                 panic!("the gateway ended at start with {status}:\n{}", self.log());

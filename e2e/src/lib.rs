@@ -5,6 +5,8 @@
 
 pub mod agent;
 pub mod client;
+pub mod door;
+pub mod frames;
 pub mod gateway;
 pub mod money;
 pub mod raw;

@@ -1,6 +1,6 @@
 //! A streamed answer, read event by event.
 
-use crate::client::Connection;
+use crate::door::Connection;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;

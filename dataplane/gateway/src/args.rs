@@ -110,6 +110,13 @@ pub struct Serve {
     /// How logs on standard error look.
     #[arg(long, env = "SMARTFLOW_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
+    /// PEM file with the certificate (and its chain) that the traffic port answers with: it takes TLS only then. A change
+    /// is picked up while running.
+    #[arg(long, env = "SMARTFLOW_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with the certificate's private key, not encrypted.
+    #[arg(long, env = "SMARTFLOW_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Longest request body, in bytes.
     #[arg(long, env = "SMARTFLOW_MAX_BODY", default_value_t = 8 * 1024 * 1024, value_name = "BYTES")]
     pub max_body: usize,
@@ -122,6 +129,9 @@ pub struct Serve {
     /// Open connections per thread; further ones wait in the listen queue.
     #[arg(long, env = "SMARTFLOW_MAX_CONNECTIONS", default_value_t = 10_000)]
     pub max_connections: usize,
+    /// Requests at a time per HTTP/2 connection.
+    #[arg(long, env = "SMARTFLOW_MAX_STREAMS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_streams: u32,
     /// After SIGTERM, how long calls in flight may take to finish.
     #[arg(long, env = "SMARTFLOW_DRAIN", default_value = "30s", value_parser = duration)]
     pub drain: Duration,

@@ -95,6 +95,8 @@ impl Bench {
             max_reply: 1 << 20,
             client_timeout: Duration::from_secs(5),
             max_connections: 10,
+            max_streams: 10,
+            tls: None,
         };
         let (ledger, desk, epoch) = (opened.ledger, opened.desk, opened.epoch);
         let (reported, drain, wards) = (Reported::default(), Drain::default(), Wards::default());

@@ -5,13 +5,15 @@ use crate::args::{LogFormat, Serve};
 use crate::budget::clock::Clock;
 use crate::budget::keeper::{self, Keeper, Kept};
 use crate::budget::remote;
+use crate::edge::tls::{Terms, pair, renewal::Renewal};
 use crate::edge::{drain::Drain, listener, patience::Patience};
 use crate::live::Current;
 use crate::origin::Origin;
 use crate::routing::health::Wards;
 use crate::source::{self, redis::FollowError};
 use crate::state::Reported;
-use crate::telemetry::{Metrics, usage};
+use crate::telemetry::door::{CertificateRefused, CertificateServes};
+use crate::telemetry::{Metrics, emit, usage};
 use crate::upstream::pool::SWEEP;
 use crate::upstream::prepared::Network;
 use crate::upstream::{proxy::Proxy, proxy::ProxyError, tls, tls::TlsError};
@@ -66,6 +68,9 @@ pub enum ServeError {
     /// A certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The listener's certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] pair::PairError),
     /// `HTTPS_PROXY` cannot be used.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
@@ -122,6 +127,7 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     let origin = Origin::of(args)?;
     start_logging(args)?;
     let network = network(args)?;
+    let pair = certificate(args)?;
     origin.look()?;
     // Asked before the data folder is made: a port in use leaves nothing behind.
     let (address, admin_address) = (claimed(TRAFFIC, args.listen)?, claimed(ADMIN, args.admin_listen)?);
@@ -145,6 +151,8 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
             max_reply: args.max_reply,
             client_timeout: args.client_timeout,
             max_connections: args.max_connections,
+            max_streams: args.max_streams,
+            tls: pair.as_ref().map(|(_, terms)| terms.clone()),
         },
         reported: Reported::default(),
     });
@@ -156,9 +164,10 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     let origin = origin.activate(&shared);
     let workers = start_workers(&shared, &usage, listeners)?;
     let watch = origin.watch(&shared)?;
+    let renewal = pair.map(|(pair, terms)| renew(pair, terms, shared.clone())).transpose()?;
     announce(args, address, &admin);
     let ran = control(args.drain, admin, &shared, &keeper);
-    drop(watch);
+    drop((watch, renewal));
     finish(workers);
     drop(usage);
     keeper.end(&shared.ledger, &shared.clock);
@@ -200,6 +209,33 @@ fn network(args: &Serve) -> Result<Network, ServeError> {
     };
     let tls = tls::client(&extra, "--ca-file")?;
     Ok(Network { extra, tls, proxy: Proxy::parse(args.https_proxy.as_deref(), &args.no_proxy)? })
+}
+
+/// What callers are answered with over TLS, when there is a certificate.
+fn certificate(args: &Serve) -> Result<Option<(Renewal, Terms)>, ServeError> {
+    let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
+    let (watched, pair) = Renewal::open(certificate, key)?;
+    Ok(Some((watched, Terms::new(pair).map_err(TlsError::Setup)?)))
+}
+
+/// Follows the certificate's files on a thread of its own; ends with the process.
+fn renew(mut pair: Renewal, terms: Terms, shared: Arc<Shared>) -> Result<source::Stop, ServeError> {
+    let stop = pair.stop();
+    emit(&shared.metrics, CertificateServes { terms: &terms });
+    let thread = std::thread::Builder::new().name("certificate".to_owned());
+    let run = move || {
+        while let Some(changed) = pair.next_change() {
+            match changed {
+                Ok(pair) => {
+                    terms.change(pair);
+                    emit(&shared.metrics, CertificateServes { terms: &terms });
+                }
+                Err(why) => emit(&shared.metrics, CertificateRefused { why: &why }),
+            }
+        }
+    };
+    thread.spawn(run).map_err(ServeError::Start)?;
+    Ok(stop)
 }
 
 fn cores() -> u16 {
@@ -271,7 +307,8 @@ fn work(shared: Arc<Shared>, queue: Arc<usage::Queue>, listener: TcpListener) ->
 
 fn announce(args: &Serve, address: SocketAddr, admin: &TcpListener) {
     let admin = admin.local_addr().unwrap_or(args.admin_listen);
-    tracing::info!(%address, %admin, data_dir = %shown(&args.data_dir), "serving");
+    let tls = args.tls_cert.is_some();
+    tracing::info!(%address, tls, %admin, data_dir = %shown(&args.data_dir), "serving");
 }
 
 fn shown(path: &Path) -> String {
@@ -297,7 +334,7 @@ fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>, keeper: &K
         tracing::info!(calls = calls(), connections, at_most = ?drain, "draining: calls in flight may end; Ctrl-C ends it now");
         shared.drain.begin();
         let due = tokio::time::Instant::now() + drain;
-        while shared.drain.connections() > 0 && tokio::time::Instant::now() < due {
+        while !shared.drain.is_done() && tokio::time::Instant::now() < due {
             tokio::select! {
                 _ = tick.tick() => tend(shared, keeper),
                 () = tokio::time::sleep(DRAIN_LOOK) => {}

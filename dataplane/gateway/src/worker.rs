@@ -5,6 +5,7 @@ use crate::budget::guards::Books;
 use crate::edge::drain::Drain;
 use crate::edge::fault::Fault;
 use crate::edge::patience::Patience;
+use crate::edge::tls::Terms;
 use crate::heading::Headings;
 use crate::identity::Caller;
 use crate::live::{Current, Live};
@@ -37,6 +38,10 @@ pub struct Settings {
     pub client_timeout: Duration,
     /// Connections per runtime.
     pub max_connections: usize,
+    /// Requests at a time per HTTP/2 connection.
+    pub max_streams: u32,
+    /// How callers are answered over TLS; none where the port is plaintext.
+    pub tls: Option<Terms>,
 }
 
 /// What all runtimes share.
@@ -103,6 +108,8 @@ pub struct Worker {
     pub headings: Headings,
     /// Connections of callers that may be slow.
     pub patience: Patience,
+    /// TLS handshakes under way.
+    pub handshakes: Rc<Cell<usize>>,
     callers: RefCell<HashMap<TokenHash, Rc<Caller>, BuildHasherDefault<Spread>>>,
     pools: RefCell<HashMap<ObjectName, Rc<Pool>>>,
     structure: Cell<u64>,
@@ -113,12 +120,13 @@ impl Worker {
     /// A fresh runtime; `seed` makes its request ids its own.
     #[must_use]
     pub fn new(shared: Arc<Shared>, usage: Arc<Queue>, seed: u64) -> Rc<Self> {
-        let (headings, patience, callers, pools, structure) = Default::default();
+        let (headings, patience, handshakes, callers, pools, structure) = Default::default();
         Rc::new(Self {
             shared,
             usage,
             headings,
             patience,
+            handshakes,
             callers,
             pools,
             structure,

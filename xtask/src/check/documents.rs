@@ -7,10 +7,11 @@ use std::path::Path;
 /// What is looked for: the source, how its names are picked out of it, the document, and what precedes the name there.
 type Table = (&'static str, fn(&str) -> Vec<&str>, &'static str, &'static str);
 
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     ("dataplane/gateway/src/args.rs", variables, "docs/configuration.md", ""),
     ("dataplane/store/src/redis/flags.rs", variables, "docs/configuration.md", ""),
     ("dataplane/gateway/src/telemetry/metrics.rs", metrics, "docs/metrics.md", "smartflow_"),
+    ("dataplane/gateway/src/telemetry/door.rs", metrics, "docs/metrics.md", "smartflow_"),
     ("operator/src/args.rs", variables, "docs/operator.md", ""),
     ("operator/src/telemetry.rs", metrics, "docs/operator.md", "smartflow_operator_"),
     ("dataplane/gateway/src/edge/rescue.rs", codes, "docs/errors.md", ""),

@@ -9,11 +9,12 @@ use tokio::sync::watch;
 pub struct Drain {
     signal: watch::Sender<bool>,
     open: Arc<AtomicUsize>,
+    listening: Arc<AtomicUsize>,
     draining: Arc<AtomicBool>,
     over: Arc<AtomicBool>,
 }
 
-/// An open connection, counted until dropped.
+/// An open connection, or a listener that may still take one; counted until dropped.
 pub struct Open(Arc<AtomicUsize>);
 
 impl Drop for Open {
@@ -27,6 +28,7 @@ impl Default for Drain {
         Self {
             signal: watch::Sender::new(false),
             open: Arc::default(),
+            listening: Arc::default(),
             draining: Arc::default(),
             over: Arc::default(),
         }
@@ -48,7 +50,14 @@ impl Drain {
     /// True once nothing is waited for any more: all is done, or the time is up.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.connections() == 0 || self.over.load(Ordering::Acquire)
+        self.is_done() || self.over.load(Ordering::Acquire)
+    }
+
+    /// True while there is no connection, and none can come.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        // In this order: a listener counts a connection before it goes.
+        self.listening.load(Ordering::Acquire) == 0 && self.connections() == 0
     }
 
     /// True once begun.
@@ -69,6 +78,13 @@ impl Drain {
     pub fn open(&self) -> Open {
         self.open.fetch_add(1, Ordering::AcqRel);
         Open(self.open.clone())
+    }
+
+    /// Counts a listener.
+    #[must_use]
+    pub fn listen(&self) -> Open {
+        self.listening.fetch_add(1, Ordering::AcqRel);
+        Open(self.listening.clone())
     }
 
     /// Connections that are open now.

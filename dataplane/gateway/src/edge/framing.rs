@@ -7,7 +7,9 @@
 //! length instead would see other requests than we do (request smuggling), so such a request is refused, and so is one
 //! with two lengths, of which hyper takes equal ones. Only the bytes of heads are looked at.
 
-use super::patience::Owing;
+use super::patience::{Debt, Owing};
+use super::preface::{First, Opening};
+use super::streams::Streams;
 use bytes::Bytes;
 use smartflow_dialect::openai::error_body;
 use std::cell::Cell;
@@ -37,6 +39,11 @@ pub struct Framing {
     streaming: Cell<bool>,
     /// An answer waits for its caller to read on.
     writing: Cell<bool>,
+    /// It speaks HTTP/2: many requests at a time, and none of the above but `owing`.
+    multiplexed: Cell<bool>,
+    streams: Streams,
+    /// The gateway is ending: the next answer is the connection's last.
+    ending: Cell<bool>,
 }
 
 /// A stream under way, until dropped.
@@ -63,15 +70,49 @@ impl Framing {
         &self.owing
     }
 
-    /// True while the head of a request is awaited or under way, and nothing is owed to the caller.
-    pub fn owes_head(&self) -> bool {
-        self.at_head.get() && !self.serving.get() && !self.streaming.get() && !self.writing.get()
+    /// What the caller owes while nothing is owed to him.
+    pub fn debt(&self) -> Option<Debt> {
+        if self.multiplexed.get() {
+            return self.streams.debt();
+        }
+        if self.writing.get() {
+            return Some(Debt::Reading);
+        }
+        let owes_head = self.at_head.get() && !self.serving.get() && !self.streaming.get();
+        owes_head.then_some(Debt::Head)
     }
 
     /// Something was written, or (`pending`) waits to be.
     fn written(&self, pending: bool) {
-        self.writing.set(pending);
-        self.owing.begin();
+        if !(self.writing.replace(pending) && pending) {
+            self.owing.begin();
+        }
+    }
+
+    /// From now on it speaks HTTP/2.
+    pub fn multiplex(&self) {
+        self.at_head.set(false);
+        self.multiplexed.set(true);
+    }
+
+    /// True once it speaks HTTP/2.
+    pub fn is_multiplexed(&self) -> bool {
+        self.multiplexed.get()
+    }
+
+    /// What is under way on it, when it speaks HTTP/2.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// The gateway is ending.
+    pub fn end(&self) {
+        self.ending.set(true);
+    }
+
+    /// True when the answer to come is the connection's last.
+    pub fn is_ending(&self) -> bool {
+        self.ending.get()
     }
 
     /// The answer is a stream.
@@ -124,6 +165,10 @@ pub struct Watched<S> {
     encoding: bool,
     /// What is written in place of hyper's bare answer, and how much of it is out.
     instead: Option<(Bytes, usize)>,
+    /// Until the first bytes tell what it speaks.
+    opening: Option<Opening>,
+    /// What was read of HTTP/2 before that was known.
+    early: Vec<u8>,
 }
 
 /// Enough of a line to recognise its name.
@@ -140,6 +185,8 @@ impl<S> Watched<S> {
             repeated: false,
             encoding: false,
             instead: None,
+            opening: Some(Opening::default()),
+            early: Vec::new(),
         }
     }
 
@@ -202,24 +249,59 @@ fn is(line: &[u8], name: &[u8]) -> bool {
         && matches!(line.get(name.len()), Some(b':' | b' ' | b'\t'))
 }
 
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Reads heads, or what turns out to be HTTP/2.
+    fn poll_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        if let Some(opening) = &mut self.opening {
+            let first = ready!(opening.poll_tell(cx, &mut self.stream, buf))?;
+            self.opening = None;
+            if let First::Preface(early) = first {
+                // HTTP/1 sees a caller who left without a word, and ends.
+                self.early = early;
+                self.framing.multiplex();
+                return Poll::Ready(Ok(()));
+            }
+        } else {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        }
+        if let Some(fresh) = buf.filled().get(before..).filter(|f| !f.is_empty()) {
+            self.look(fresh);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads HTTP/2.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.early.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let rest = self.early.split_off(buf.remaining().min(self.early.len()));
+        buf.put_slice(&self.early);
+        self.early = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        if this.framing.at_head.get()
-            && let Some(fresh) = buf.filled().get(before..).filter(|f| !f.is_empty())
-        {
-            this.look(fresh);
+        if this.framing.at_head.get() {
+            return this.poll_head(cx, buf);
         }
-        polled
+        if this.framing.multiplexed.get() {
+            return this.poll_frames(cx, buf);
+        }
+        Pin::new(&mut this.stream).poll_read(cx, buf)
     }
 }
 
 impl<S: AsyncWrite + Unpin> Watched<S> {
     fn replaces(&mut self, data: &[u8]) -> bool {
         if self.instead.is_none() {
-            self.instead = explained(data).map(|answer| (answer, 0));
+            // What a provider says may look like anything, and frames carry it as it is.
+            let answer = explained(data).filter(|_| !self.framing.is_multiplexed());
+            self.instead = answer.map(|answer| (answer, 0));
             if self.instead.is_some() {
                 self.framing.leave_unread();
             }
@@ -260,7 +342,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if !this.early.is_empty() {
+            // HTTP/1 is done with it; HTTP/2 has not begun.
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(

@@ -1,23 +1,16 @@
 //! One listener per runtime on the same port (`SO_REUSEPORT`): the kernel spreads connections, nothing is stolen.
 
-use super::framing::Watched;
-use super::linger::Lingering;
-use super::routes;
+use super::{connection, tls};
 use crate::worker::Worker;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Longest head of a request: request line and all headers.
-const LONGEST_HEAD: usize = 64 * 1024;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 /// Wait after an accept that failed for want of descriptors.
@@ -55,6 +48,7 @@ pub fn claim(address: SocketAddr) -> io::Result<SocketAddr> {
 /// # Errors
 /// When the listener cannot be handed to the runtime.
 pub async fn serve(listener: TcpListener, worker: Rc<Worker>) -> io::Result<()> {
+    let _listening = worker.shared.drain.listen();
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let slots = Arc::new(Semaphore::new(worker.shared.settings.max_connections));
     let drain = worker.shared.drain.clone();
@@ -66,57 +60,43 @@ pub async fn serve(listener: TcpListener, worker: Rc<Worker>) -> io::Result<()> 
             (slot, listener.accept().await)
         };
         let (slot, accepted) = tokio::select! {
-            () = &mut begun => return Ok(()),
+            () = &mut begun => break,
             accepted = accept => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let _ = stream.set_nodelay(true);
-                let worker = worker.clone();
-                tokio::task::spawn_local(async move {
-                    let _slot = slot;
-                    connection(stream, worker).await;
-                });
-            }
+            Ok((stream, _)) => take(stream, slot, &worker),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(BREATHER).await;
             }
         }
     }
+    // Whoever waits in the kernel's queue believes to be connected, and may have sent a request.
+    let listener = listener.into_std()?;
+    while let Ok(slot) = slots.clone().try_acquire_owned()
+        && let Ok((stream, _)) = listener.accept()
+    {
+        stream.set_nonblocking(true)?;
+        take(TcpStream::from_std(stream)?, Some(slot), &worker);
+    }
+    Ok(())
 }
 
-async fn connection(stream: tokio::net::TcpStream, worker: Rc<Worker>) {
-    let _open = worker.shared.drain.open();
-    let framing = worker.patience.watch();
-    let io = TokioIo::new(Watched::new(Lingering::new(stream, framing.clone()), framing.clone()));
-    let drain = worker.shared.drain.clone();
-    let told = framing.clone();
-    let service = service_fn(move |request| routes::handle(request, worker.clone(), told.clone()));
-    let mut served = std::pin::pin!(
-        http1::Builder::new()
-            .max_buf_size(LONGEST_HEAD * 2)
-            .max_header_size(LONGEST_HEAD)
-            .serve_connection(io, service)
-    );
-    let mut begun = std::pin::pin!(drain.begun());
-    let (mut draining, mut listens) = (false, false);
-    std::future::poll_fn(|cx| {
-        // Asked once, which is enough to be woken; then only when the flag, which is set first, says that it is so.
-        if !draining && (!listens || drain.is_draining()) && begun.as_mut().poll(cx).is_ready() {
-            draining = true;
-            served.as_mut().graceful_shutdown();
+/// Serves a connection, in a task that ends with it.
+fn take(stream: TcpStream, slot: Option<OwnedSemaphorePermit>, worker: &Rc<Worker>) {
+    let _ = stream.set_nodelay(true);
+    // Counted here: between its acceptance and its task's first turn the gateway must not believe that it is done.
+    let (open, worker) = (worker.shared.drain.open(), worker.clone());
+    tokio::task::spawn_local(async move {
+        let _slot = slot;
+        match &worker.shared.settings.tls {
+            None => connection::serve(stream, worker, open).await,
+            Some(terms) => {
+                let terms = terms.clone();
+                Box::pin(tls::serve(stream, &terms, worker, open)).await;
+            }
         }
-        if !std::mem::replace(&mut listens, true) {
-            framing.owing().wake(cx.waker());
-        }
-        if framing.owing().is_over() {
-            return Poll::Ready(());
-        }
-        // Errors of a connection (resets, bad heads) are its caller's own; hyper has answered what can be answered.
-        served.as_mut().poll(cx).map(|_| ())
-    })
-    .await;
+    });
 }
 
 #[cfg(test)]

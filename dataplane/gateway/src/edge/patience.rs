@@ -1,5 +1,5 @@
 //! Slow callers: a connection that owes the head of a request for longer than `--client-timeout` is closed, be it silent
-//! or trickling. All connections of a runtime are looked at a few times per timeout; a timer for each request would
+//! or trickling; so is one that takes nothing of its answer for six times as long. All connections of a runtime are looked at a few times per timeout; a timer for each request would
 //! cost more than reading its head.
 
 use super::framing::Framing;
@@ -10,8 +10,28 @@ use std::time::Duration;
 
 /// Looks per timeout. A connection is closed after one timeout, at most a quarter later.
 const LOOKS: u32 = 4;
+/// Timeouts within which a caller must take something of an answer that waits for it.
+const READING: u32 = 6;
 
-/// The connections of one runtime that may owe a head.
+/// What a caller owes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Debt {
+    /// The head of a request.
+    Head,
+    /// To read on: an answer waits.
+    Reading,
+}
+
+impl Debt {
+    fn looks(self) -> u32 {
+        match self {
+            Self::Head => LOOKS,
+            Self::Reading => LOOKS * READING,
+        }
+    }
+}
+
+/// The connections of one runtime that may owe something.
 #[derive(Default)]
 pub struct Patience {
     connections: RefCell<Vec<Weak<Framing>>>,
@@ -33,8 +53,8 @@ impl Patience {
         self.looks.set(now);
         self.connections.borrow_mut().retain(|connection| {
             let Some(framing) = connection.upgrade() else { return false };
-            if framing.owes_head() {
-                framing.owing().judge(now);
+            if let Some(debt) = framing.debt() {
+                framing.owing().judge(now, debt);
             }
             true
         });
@@ -47,7 +67,7 @@ impl Patience {
     }
 }
 
-/// Since when a connection owes a head.
+/// Since when a connection owes something.
 #[derive(Default)]
 pub struct Owing {
     looks: Rc<Cell<u32>>,
@@ -57,9 +77,15 @@ pub struct Owing {
 }
 
 impl Owing {
-    /// It owes one from now on.
+    /// It owes what it owes from now on.
     pub fn begin(&self) {
         self.since.set(self.looks.get());
+    }
+
+    /// Once more after it was over.
+    pub fn renew(&self) {
+        self.over.set(false);
+        self.begin();
     }
 
     /// `task` is woken when the patience is over.
@@ -73,12 +99,17 @@ impl Owing {
         self.over.get()
     }
 
-    fn judge(&self, now: u32) {
-        if now.wrapping_sub(self.since.get()) > LOOKS {
+    /// Its task is to look again.
+    pub fn call(&self) {
+        if let Some(task) = self.task.borrow().as_ref() {
+            task.wake_by_ref();
+        }
+    }
+
+    fn judge(&self, now: u32, debt: Debt) {
+        if now.wrapping_sub(self.since.get()) > debt.looks() {
             self.over.set(true);
-            if let Some(task) = self.task.borrow().as_ref() {
-                task.wake_by_ref();
-            }
+            self.call();
         }
     }
 }

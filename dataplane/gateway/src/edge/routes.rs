@@ -4,6 +4,7 @@ use super::body::Body;
 use super::fault::Fault;
 use super::framing::Framing;
 use super::rescue::respond;
+use super::streams::{Carried, Shared};
 use crate::heading::{tells_id, their_id};
 use crate::pipeline::{self, Endpoint};
 use crate::telemetry::{emit, event::InternalError};
@@ -49,7 +50,7 @@ impl Call {
     }
 }
 
-/// Answers one request. Never fails: what goes wrong becomes an answer.
+/// Answers one request over HTTP/1. Never fails: what goes wrong becomes an answer.
 ///
 /// # Errors
 /// None.
@@ -77,22 +78,46 @@ pub async fn handle(
     framing.body_done();
     let closes = distrusted || (unread && answered.as_ref().is_err_and(before_body));
     let mut response = answered.unwrap_or_else(|fault| fault.into_response(dialect));
-    if closes {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    if response.headers().contains_key(CONNECTION) {
+    if closes || response.headers().contains_key(CONNECTION) {
         framing.leave_unread();
+    }
+    if closes || framing.is_ending() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if let Body::Stream(_, answering) = response.body_mut() {
         *answering = Some(framing.stream());
     }
+    name(&mut response, id, dialect);
+    Ok(response)
+}
+
+/// The same over HTTP/2, where framing is not in doubt, and only `stream` ends with what is wrong with a request.
+///
+/// # Errors
+/// None.
+pub async fn handle_shared(
+    request: Request<Incoming>,
+    worker: Rc<Worker>,
+    stream: Shared,
+) -> Result<Response<Carried>, Infallible> {
+    let (head, body) = request.into_parts();
+    let call = Call { head, id: worker.request_id(), started: Instant::now() };
+    let (id, dialect) = (call.id, dialect(&call.head));
+    let answered = unwinding(std::pin::pin!(route(call, body, &worker)), &worker).await;
+    let mut response = answered.unwrap_or_else(|fault| fault.into_response(dialect));
+    response.headers_mut().remove(CONNECTION);
+    name(&mut response, id, dialect);
+    Ok(response.map(|body| Carried::new(body, stream)))
+}
+
+/// The request's id, where the answer does not have it yet.
+fn name(response: &mut Response<Body>, id: [u8; 36], dialect: Dialect) {
     if !tells_id(response.headers())
         && let Ok(id) = HeaderValue::from_bytes(&id)
     {
         response.headers_mut().insert(REQUEST_ID, id.clone());
         response.headers_mut().insert(their_id(dialect), id);
     }
-    Ok(response)
 }
 
 /// Faults that are told before the body is read: the connection cannot be used again then.

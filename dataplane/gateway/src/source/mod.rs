@@ -22,7 +22,7 @@ mod place;
 mod reader;
 pub mod redis;
 mod stamp;
-mod watch;
+pub(crate) mod watch;
 mod world;
 
 pub use credentials::{Environment, process_environment};

@@ -17,7 +17,7 @@ const AT_MOST: Duration = Duration::from_millis(45);
 
 /// What in a folder is of interest.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Interest {
+pub(crate) enum Interest {
     /// Everything.
     All,
     /// These names, and those that begin with `..` (a ConfigMap's or Secret's folder is swapped behind them).
@@ -33,7 +33,7 @@ impl Interest {
     }
 
     /// Both.
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Only(mut a), Self::Only(b)) => {
                 a.extend(b);
@@ -47,7 +47,7 @@ impl Interest {
 type Interests = Arc<Mutex<BTreeMap<PathBuf, Interest>>>;
 
 /// Folders that are watched.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     watcher: Option<RecommendedWatcher>,
     interests: Interests,
     /// Which folder a path led to when it was watched: a swapped link leads elsewhere.
@@ -74,7 +74,7 @@ impl Drop for Stop {
 
 /// Why a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Woken {
+pub(crate) enum Woken {
     /// Something changed.
     Changed,
     /// Nothing did, for the time given.
@@ -85,7 +85,7 @@ pub(super) enum Woken {
 
 impl Watch {
     /// Watches nothing yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // One wake is as good as many.
         let (wake, wakes) = sync_channel(1);
         let interests = Interests::default();
@@ -101,12 +101,12 @@ impl Watch {
     }
 
     /// Ends waits when it is dropped.
-    pub(super) fn stop(&self) -> Stop {
+    pub(crate) fn stop(&self) -> Stop {
         Stop { wake: self.wake.clone(), stopped: self.stopped.clone() }
     }
 
     /// Watches exactly `wanted`. True when a folder is watched anew: what happened in it before was not seen.
-    pub(super) fn follow(&mut self, wanted: BTreeMap<PathBuf, Interest>) -> bool {
+    pub(crate) fn follow(&mut self, wanted: BTreeMap<PathBuf, Interest>) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
         // Events name absolute paths.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
@@ -133,13 +133,13 @@ impl Watch {
     }
 
     /// True when some folder is not watched, so that only looking again finds changes.
-    pub(super) fn is_blind(&self) -> bool {
+    pub(crate) fn is_blind(&self) -> bool {
         let wanted = self.interests.lock().unwrap_or_else(PoisonError::into_inner);
         self.watcher.is_none() || wanted.len() > self.watched.len()
     }
 
     /// Waits for a change, and then until things are quiet; at most `time`.
-    pub(super) fn wait(&self, time: Duration) -> Woken {
+    pub(crate) fn wait(&self, time: Duration) -> Woken {
         if self.is_stopped() {
             return Woken::Stopped;
         }

@@ -2,6 +2,7 @@
 //! virtual key, a user or anything that a caller writes is never a label.
 
 use super::config::Config;
+use super::door::Door;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -103,6 +104,8 @@ pub struct SeverityLabels {
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
+    /// Certificates, handshakes, connections.
+    pub door: Door,
     /// Calls that reached a target, by outcome.
     pub requests: Family<OutcomeLabels, Counter>,
     /// Seconds from the request's head to the end of its answer.
@@ -165,6 +168,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut m = Self {
             registry: Registry::with_prefix("smartflow"),
+            door: Door::default(),
             requests: Family::default(),
             duration: Family::new_with_constructor(durations),
             first_byte: Family::new_with_constructor(durations),
@@ -256,6 +260,7 @@ impl Metrics {
             self.usage_dropped.clone(),
         );
         r.register("internal_errors", "Errors that should not happen", self.internal_errors.clone());
+        self.door.register(r);
         self.register_lender();
         self.register_config();
     }

@@ -2,6 +2,7 @@
 //! known only here.
 
 pub mod config;
+pub mod door;
 pub mod event;
 pub mod leg;
 pub mod line;

@@ -267,9 +267,9 @@ fn was_refused(error: &hyper::Error) -> bool {
     error.is_remote() && (error.is_go_away() || refused)
 }
 
-/// Runs HTTP/2's background tasks on the runtime's own thread.
+/// Runs HTTP/2's background tasks on the runtime's own thread; they end with their connection.
 #[derive(Clone)]
-struct LocalExecutor;
+pub struct LocalExecutor;
 
 impl<F> hyper::rt::Executor<F> for LocalExecutor
 where

@@ -107,18 +107,19 @@ impl Client {
         self
     }
 
-    async fn connection(&self) -> Result<Connection, String> {
+    /// A connection, and whether it is a new one.
+    async fn connection(&self) -> Result<(Connection, bool), String> {
         loop {
             let idle = self.idle.lock().unwrap().pop();
             let Some(mut connection) = idle else { break };
             if connection.ready().await {
                 self.keep(connection.share());
-                return Ok(connection);
+                return Ok((connection, false));
             }
         }
         let connection = self.door.open().await?;
         self.keep(connection.share());
-        Ok(connection)
+        Ok((connection, true))
     }
 
     fn keep(&self, connection: Option<Connection>) {
@@ -145,8 +146,13 @@ impl Client {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(body)).map_err(|e| e.to_string())?;
-        let mut connection = self.connection().await?;
-        let response = connection.send(request).await.map_err(|e| format!("{e:?}"))?;
+        let (mut connection, fresh) = self.connection().await?;
+        let told = |e: hyper::Error| match (fresh, e.is_canceled()) {
+            (true, _) => format!("on a fresh connection: {e:?}"),
+            (_, true) => format!("unsent: {e:?}"),
+            _ => format!("{e:?}"),
+        };
+        let response = connection.send(request).await.map_err(told)?;
         Ok((response, connection))
     }
 

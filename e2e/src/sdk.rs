@@ -49,6 +49,8 @@ pub struct Target {
     pub speaks: Speech,
     /// Base URL with `/v1`.
     pub base_url: String,
+    /// Authority that signed the gateway's certificate, where it speaks TLS.
+    pub ca: Option<PathBuf>,
     /// Key that may use the models.
     pub api_key: String,
     /// Where the mock vendor tells what it saw; empty without one.
@@ -81,7 +83,12 @@ pub fn run(sdk: Sdk, target: &Target) -> String {
         Speech::OpenAi => "openai",
         Speech::Anthropic => "anthropic",
     };
-    let done = Command::new(&program)
+    let mut command = Command::new(&program);
+    if let Some(ca) = &target.ca {
+        // As their documentations say: Python's clients look at the first, Node at the second.
+        command.env("SSL_CERT_FILE", ca).env("NODE_EXTRA_CA_CERTS", ca);
+    }
+    let done = command
         .arg(here().join(target.script.file(sdk)))
         .env("SDK_SPEAKS", speaks)
         .env("SDK_PATH", target.path)

@@ -21,6 +21,8 @@ pub struct Files {
 #[must_use]
 pub fn write(folder: &Path) -> Files {
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
+    // Its own name: OpenSSL takes a certificate whose issuer has the same name for one that signed itself.
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "an authority for tests");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let authority_key = KeyPair::generate().expect("a key");

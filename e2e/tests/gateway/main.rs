@@ -16,6 +16,7 @@ mod faulty_world;
 mod fields;
 mod fleet;
 mod flow;
+mod http2;
 mod insight;
 mod rates;
 mod reload;
@@ -24,3 +25,12 @@ mod sdk_formats;
 mod ssrf;
 mod start;
 mod targets;
+mod tls;
+
+/// A number of the metrics page, named with its labels; 0 when it is not there.
+async fn admin_number(gateway: &smartflow_e2e::gateway::Gateway, name: &str) -> f64 {
+    let page = gateway.admin_page("/metrics").await;
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(0.0, |v| v.parse().unwrap())
+}

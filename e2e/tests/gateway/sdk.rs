@@ -1,15 +1,14 @@
 //! The official SDKs, unmodified, through the gateway: to the mock vendor, and to the simulated provider.
 
 use serde_json::json;
-use smartflow_e2e::client::ask;
+use smartflow_e2e::client::{Client, ask};
 use smartflow_e2e::gateway::Gateway;
 use smartflow_e2e::sdk::{Sdk, Target, run};
 use smartflow_e2e::vendor::{Config, Vendor};
 use smartflow_e2e::world::{World, budget, key, object, token};
 
 /// Spends the budget of a key until it is refused.
-pub(crate) async fn exhaust(gateway: &Gateway, model: &str) {
-    let client = gateway.client(&token("spent"));
+pub(crate) async fn exhaust(client: &Client, model: &str) {
     for _ in 0..200 {
         let answer = client.chat(&ask(model, "spend it [[tokens=200]]")).await;
         if answer.code() == "budget_exceeded" {
@@ -26,7 +25,7 @@ async fn through_the_gateway(sdk: Sdk) {
     world.put("sdk", &key("sdk", &budget("100")));
     world.put("spent", &key("spent", &budget("0.001")));
     let gateway = Gateway::start(&world).await;
-    exhaust(&gateway, "mock-small").await;
+    exhaust(&gateway.client(&token("spent")), "mock-small").await;
     let target = Target {
         path: "gateway",
         base_url: format!("http://{}/v1", gateway.traffic),
@@ -55,7 +54,7 @@ async fn simulated(sdk: Sdk) {
     world.put("sdk", &key("sdk", &budget("100")));
     world.put("spent", &key("spent", &budget("0.001")));
     let gateway = Gateway::start(&world).await;
-    exhaust(&gateway, "simulated-chat").await;
+    exhaust(&gateway.client(&token("spent")), "simulated-chat").await;
     let target = Target {
         path: "simulated",
         base_url: format!("http://{}/v1", gateway.traffic),

@@ -21,12 +21,13 @@ async fn through_the_gateway(sdk: Sdk, script: Script, speaks: Speech) {
     world.put("spent", &key("spent", &budget("0.001")));
     world.put("free", &key("free", &serde_json::json!({})));
     let gateway = Gateway::start(&world).await;
-    exhaust(&gateway, chat).await;
+    exhaust(&gateway.client(&token("spent")), chat).await;
     let target = Target {
         path: "gateway",
         script,
         speaks,
         base_url: format!("http://{}/v1", gateway.traffic),
+        ca: None,
         api_key: token("sdk"),
         vendor: format!("http://{}", vendor.addr),
         spent_key: token("spent"),

@@ -46,7 +46,7 @@ pub async fn serve(io: Box<dyn Stream>, framing: Rc<Framing>, worker: Rc<Worker>
         service_fn(move |request| routes::handle_shared(request, worker.clone(), Shared::begin(&told)));
     let mut served = pin!(builder(most).serve_connection(TokioIo::new(io), service));
     let mut begun = pin!(shared.drain.begun());
-    let (mut listens, mut draining, mut leaving) = (false, false, false);
+    let (mut listens, mut draining) = (false, false);
     std::future::poll_fn(|cx| {
         if !std::mem::replace(&mut listens, true) {
             framing.owing().wake(cx.waker());
@@ -64,10 +64,9 @@ pub async fn serve(io: Box<dyn Stream>, framing: Rc<Framing>, worker: Rc<Worker>
             if streams.open() > 0 {
                 emit(&shared.metrics, ConnectionCut { reason: "stalled" });
             }
-            if leaving || streams.open() > 0 || !streams.begun() {
+            if streams.open() > 0 || !streams.begun() || streams.leave() {
                 return Poll::Ready(());
             }
-            leaving = true;
             framing.owing().renew();
             served.as_mut().graceful_shutdown();
         }

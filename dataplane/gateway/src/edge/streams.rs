@@ -27,13 +27,15 @@ pub struct Streams {
     waiting: Cell<usize>,
     taken_back: Cell<Option<(u32, Instant)>>,
     flooded: Cell<bool>,
+    /// The caller was told to go; what lies ready for him may still be on its way.
+    leaving: Cell<bool>,
 }
 
 impl Streams {
     /// What the caller owes while nothing is owed to him.
     pub fn debt(&self) -> Option<Debt> {
         match self.open.get() {
-            0 => Some(Debt::Head),
+            0 => Some(if self.leaving.get() { Debt::Reading } else { Debt::Head }),
             open => (open == self.waiting.get()).then_some(Debt::Reading),
         }
     }
@@ -46,6 +48,11 @@ impl Streams {
     /// Requests under way.
     pub fn open(&self) -> usize {
         self.open.get()
+    }
+
+    /// The caller is told to go; true when he was already.
+    pub fn leave(&self) -> bool {
+        self.leaving.replace(true)
     }
 
     /// True when more requests were taken back than is borne.

@@ -152,3 +152,56 @@ async fn every_flag_in_a_manifest_is_one_of_the_program() {
         assert!(help.contains(&format!("{flag} ")), "smartflow-gateway has no {flag}:\n{help}");
     }
 }
+
+/// Copies a folder of manifests.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn tls_is_one_line_more_and_reaches_probes_and_service() {
+    let cluster = installed().await;
+    let home = tempfile::tempdir().unwrap();
+    for folder in ["config/deploy", "crds"] {
+        copy(argument(folder).as_ref(), &home.path().join(folder));
+    }
+    let place = home.path().join("config/deploy/default");
+    let plain = std::fs::read_to_string(place.join("kustomization.yaml")).unwrap();
+    std::fs::write(place.join("kustomization.yaml"), plain + "components:\n  - ../tls\n").unwrap();
+    let kubectl = cluster.kubectl();
+    let folder = place.to_str().unwrap();
+    let dry = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--output=json", "-k", folder];
+    let said = kubectl.run(&dry).await.done();
+    let objects: Value = serde_json::from_str(&said).unwrap();
+    let object = |kind: &str| {
+        let all = objects["items"].as_array().unwrap().iter();
+        all.filter(|o| o["kind"] == *kind).find(|o| o["metadata"]["name"] == "smartflow-gateway").unwrap().clone()
+    };
+    let spec = object("Deployment")["spec"]["template"]["spec"].clone();
+    let container = &spec["containers"][0];
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let asked = &container[probe]["httpGet"];
+        assert_eq!((&asked["scheme"], &asked["port"]), (&json!("HTTPS"), &json!("http")), "{probe}");
+    }
+    let mounted = container["volumeMounts"].as_array().unwrap().iter().find(|m| m["name"] == "tls").unwrap();
+    assert!(mounted["subPath"].is_null(), "single files are never renewed");
+    let volume = spec["volumes"].as_array().unwrap().iter().find(|v| v["name"] == "tls").unwrap();
+    assert_eq!(volume["secret"]["secretName"], "smartflow-gateway-tls");
+    let help = std::process::Command::new(smartflow_e2e::gateway::binary()).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for variable in ["SMARTFLOW_TLS_CERT", "SMARTFLOW_TLS_KEY"] {
+        let set = container["env"].as_array().unwrap().iter().find(|e| e["name"] == variable).unwrap();
+        let path = set["value"].as_str().unwrap();
+        assert!(path.starts_with(mounted["mountPath"].as_str().unwrap()), "{path}");
+        assert!(help.contains(&format!("[env: {variable}=")), "{help}");
+    }
+    assert_eq!(object("Service")["spec"]["ports"][0]["port"], 443);
+}

@@ -84,7 +84,9 @@ async fn calls_and_streams_share_one_connection() {
             assert_eq!((told.deltas, told.done, told.broken), (10 + n, true, false), "{told:?}");
         }));
     }
-    vendor.until("all at once", LIMIT, |calls| calls.iter().filter(|c| c.end == End::Open).count() == 20).await;
+    vendor
+        .until("all at once", LIMIT, |calls| calls.iter().filter(|c| c.end == End::Open).count() == 20)
+        .await;
     assert_eq!(admin_number(&gateway, "smartflow_connections").await, 1.0);
     for call in running {
         call.await.unwrap();
@@ -204,7 +206,11 @@ async fn heads_that_http2_forbids_are_refused() {
         head(&[("connection", "close")]),
         head(&[("X-Upper", "x")]),
         head(&[(":path", "/v1/models")]),
-        block(&[(":scheme", "http"), (":path", "/v1/chat/completions"), ("content-type", "application/json")]),
+        block(&[
+            (":scheme", "http"),
+            (":path", "/v1/chat/completions"),
+            ("content-type", "application/json"),
+        ]),
         head(&[("content-length", "3"), ("content-length", "5")]),
     ];
     for (n, head) in bad.iter().enumerate() {
@@ -309,7 +315,8 @@ async fn taken_back(gateway: &Gateway, vendor: &Vendor, count: usize) -> Connect
 #[tokio::test]
 async fn who_takes_back_many_calls_is_borne_and_who_takes_back_too_many_is_cut() {
     let (vendor, _world, gateway) = start(&["--max-streams", "500"]).await;
-    let cut = || async { admin_number(&gateway, "smartflow_http2_connections_cut_total{reason=\"resets\"}").await };
+    let cut =
+        || async { admin_number(&gateway, "smartflow_http2_connections_cut_total{reason=\"resets\"}").await };
     let mut patient = taken_back(&gateway, &vendor, 100).await;
     assert!(patient.ready().await, "a hundred calls that are given up are no flood");
     assert_eq!(cut().await, 0.0);
@@ -342,7 +349,11 @@ async fn who_takes_nothing_of_an_answer_is_cut_and_his_provider_let_go() {
     let cut = admin_number(&gateway, "smartflow_http2_connections_cut_total{reason=\"stalled\"}").await;
     assert_eq!(cut, 1.0);
     // Over HTTP/1.1 as well, once the kernel holds no more.
-    let mut stream = gateway.client(&token("caller")).stream(&ask("mock-large", "[[tokens=120000 tag=one]]")).await.unwrap();
+    let mut stream = gateway
+        .client(&token("caller"))
+        .stream(&ask("mock-large", "[[tokens=120000 tag=one]]"))
+        .await
+        .unwrap();
     assert_eq!(stream.read(1).await.deltas, 1);
     vendor
         .until("the provider to be let go", LIMIT, |calls| {

@@ -276,10 +276,7 @@ async fn curl_speaks_every_protocol() {
     let clear = format!("http://{}/readyz", plain.traffic);
     let told = ["-w", " %{http_version}"];
     let with_ca = ["--cacert", ca.to_str().unwrap()];
-    let mut cases = vec![
-        (vec!["--http1.1", &*secure], "1.1"),
-        (vec!["--http1.1", &*clear], "1.1"),
-    ];
+    let mut cases = vec![(vec!["--http1.1", &*secure], "1.1"), (vec!["--http1.1", &*clear], "1.1")];
     if version.contains("HTTP2") {
         cases.push((vec!["--http2", &*secure], "2"));
         cases.push((vec!["--http2-prior-knowledge", &*clear], "2"));

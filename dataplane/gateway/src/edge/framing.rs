@@ -415,6 +415,29 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_nothing_of_an_answer_is_given_up_and_who_takes_a_little_is_not() {
+        let patience = crate::edge::patience::Patience::default();
+        let framing = patience.watch();
+        framing.head_seen();
+        framing.begin(false);
+        let looks = |n: u32| (0..n).for_each(|_| patience.look());
+        looks(100);
+        assert!(!framing.owing().is_over(), "the provider may take its time");
+        framing.written(true);
+        assert_eq!(framing.debt(), Some(Debt::Reading));
+        looks(20);
+        framing.written(false);
+        framing.written(true);
+        looks(20);
+        assert!(!framing.owing().is_over(), "he took something in between");
+        framing.written(true);
+        looks(4);
+        assert!(!framing.owing().is_over());
+        looks(1);
+        assert!(framing.owing().is_over(), "trying to write is no progress");
+    }
+
+    #[test]
     fn a_chunked_head_that_was_not_looked_at_is_refused() {
         let framing = Framing::new(Owing::default());
         let mut watched = Watched::new((), framing.clone());

@@ -4,7 +4,7 @@ use super::connection::{LONGEST_HEAD, Stream};
 use super::framing::Framing;
 use super::routes;
 use super::streams::Shared;
-use crate::telemetry::{emit, door::ConnectionCut};
+use crate::telemetry::{door::ConnectionCut, emit};
 use crate::upstream::pool::LocalExecutor;
 use crate::worker::Worker;
 use hyper::server::conn::http2;

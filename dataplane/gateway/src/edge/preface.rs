@@ -96,7 +96,11 @@ mod tests {
     struct Pieces(VecDeque<Vec<u8>>);
 
     impl AsyncRead for Pieces {
-        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
             let this = self.get_mut();
             if let Some(mut piece) = this.0.pop_front() {
                 let n = piece.len().min(buf.remaining());
@@ -138,7 +142,12 @@ mod tests {
 
     #[test]
     fn whatever_else_comes_reaches_the_reader_as_it_was_sent() {
-        for sent in [&b"POST /v1 HTTP/1.1\r\n\r\n"[..], b"PRI * HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r!", b"\x16\x03\x01"] {
+        for sent in [
+            &b"POST /v1 HTTP/1.1\r\n\r\n"[..],
+            b"PRI * HTTP/1.1\r\n\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r!",
+            b"\x16\x03\x01",
+        ] {
             for at in 1..sent.len() {
                 let (first, got, rest) = tell(&[&sent[..at], &sent[at..]]);
                 assert_eq!(first, First::Other, "split at {at}");
@@ -151,6 +160,10 @@ mod tests {
     fn an_end_within_the_preface_is_handed_on() {
         assert_eq!(tell(&[]).0, First::End);
         let (first, got, _) = tell(&[b"PRI * "]);
-        assert_eq!((first, &got[..]), (First::Other, &b"PRI * "[..]), "the parser says what is wrong with it");
+        assert_eq!(
+            (first, &got[..]),
+            (First::Other, &b"PRI * "[..]),
+            "the parser says what is wrong with it"
+        );
     }
 }

@@ -5,12 +5,12 @@ pub mod pair;
 pub mod renewal;
 mod validity;
 
+use super::connection;
 use super::drain::Open;
 use super::framing::Framing;
 use super::linger::Lingering;
 use super::patience::Owing;
-use super::connection;
-use crate::telemetry::{emit, door::HandshakeRefused};
+use crate::telemetry::{door::HandshakeRefused, emit};
 use crate::worker::Worker;
 use arc_swap::ArcSwap;
 use pair::Pair;

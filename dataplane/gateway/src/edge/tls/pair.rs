@@ -143,7 +143,10 @@ mod tests {
     fn what_is_wrong_with_a_pair_is_told_with_the_file_and_without_the_key() {
         let ((certificate, key), (_, other)) = (made(), made());
         assert_eq!(told(&certificate, &key), "tls.crt");
-        assert!(told(&certificate, &other).contains("tls.key does not belong to the first certificate in tls.crt"));
+        assert!(
+            told(&certificate, &other)
+                .contains("tls.key does not belong to the first certificate in tls.crt")
+        );
         assert!(told("", &key).contains("tls.crt holds no certificate"));
         assert!(told(&key, &key).contains("tls.crt holds no certificate"));
         let body: String = key.lines().filter(|l| !l.starts_with('-')).collect();
@@ -158,7 +161,10 @@ mod tests {
         for text in broken {
             let told = told(&certificate, &text);
             assert!(told.contains("tls.key holds no private key"), "{told}");
-            assert!(body.as_bytes().windows(12).all(|w| !told.contains(&*String::from_utf8_lossy(w))), "{told}");
+            assert!(
+                body.as_bytes().windows(12).all(|w| !told.contains(&*String::from_utf8_lossy(w))),
+                "{told}"
+            );
         }
     }
 

@@ -38,7 +38,7 @@ pub async fn run(
         Err(fault) => return give_up(exchange, fault, None),
     };
     // What the caller is told where nothing else answers, and whether all that was tried had too much to do.
-    let (mut last, mut unpriced, mut overloaded) = (None, None, true);
+    let (mut last, mut passed, mut overloaded) = (None, None, true);
     loop {
         let target = step.target;
         if !step.wait.is_zero() {
@@ -61,11 +61,11 @@ pub async fn run(
             Err(Failed::Passed(back, fault)) => match plan.pass(&legs.healths, now(&back)) {
                 Some(found) => {
                     (exchange, step) = (back, found);
-                    unpriced = unpriced.or(Some(fault));
+                    passed = passed.or(Some(fault));
                     continue;
                 }
                 None => {
-                    let fault = told(last.or(unpriced).unwrap_or(fault), overloaded);
+                    let fault = told(last.or(passed).unwrap_or(fault), overloaded);
                     return give_up(back, fault, Some(Bill::Nothing));
                 }
             },
@@ -140,7 +140,8 @@ fn begin(
 enum Failed {
     /// Nothing was sent.
     Before(Box<Exchange>, Fault),
-    /// What is asked has no price at this target: nothing was sent, and another one may have a price.
+    /// What is asked has no price at this target, or cannot be said in its format: nothing was sent, and another one may
+    /// do. It is no failure of the target's, and no fault of the caller's.
     Passed(Box<Exchange>, Fault),
     /// The target failed, or we did.
     At(Lost),
@@ -154,15 +155,12 @@ async fn attempt(
     permit: Permit,
     time: Time<'_>,
 ) -> Result<Response<Body>, Failed> {
-    let translation = authorise(asked, route, &exchange).and_then(|()| translation(asked, route, &exchange));
-    let posed = match translation {
+    if let Err(fault) = authorise(asked, route, &exchange) {
+        return Err(Failed::Before(exchange, fault));
+    }
+    let posed = match translation(asked, route, &exchange) {
         Ok(translation) => Posed { caller: asked, translation },
-        Err(fault) if failure(&fault).is_some() => {
-            // This target cannot be told what is asked; the chain says whether another one may be.
-            exchange.begin_leg(route.clone(), None, false);
-            return Err(Failed::At(Lost { exchange, fault, served: Some(Bill::Nothing) }));
-        }
-        Err(fault) => return Err(Failed::Before(exchange, fault)),
+        Err(fault) => return Err(Failed::Passed(exchange, fault)),
     };
     let reserved = match hold::reserve(&mut exchange, posed.form(), route).await {
         Ok(reserved) => reserved,

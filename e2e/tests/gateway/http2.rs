@@ -87,7 +87,7 @@ async fn calls_and_streams_share_one_connection() {
     vendor
         .until("all at once", LIMIT, |calls| calls.iter().filter(|c| c.end == End::Open).count() == 20)
         .await;
-    assert_eq!(admin_number(&gateway, "smartflow_connections").await, 1.0);
+    assert_eq!(admin_number(&gateway, "smartflow_connections").await, 1);
     for call in running {
         call.await.unwrap();
     }
@@ -319,9 +319,9 @@ async fn who_takes_back_many_calls_is_borne_and_who_takes_back_too_many_is_cut()
         || async { admin_number(&gateway, "smartflow_http2_connections_cut_total{reason=\"resets\"}").await };
     let mut patient = taken_back(&gateway, &vendor, 100).await;
     assert!(patient.ready().await, "a hundred calls that are given up are no flood");
-    assert_eq!(cut().await, 0.0);
+    assert_eq!(cut().await, 0);
     let mut flooded = taken_back(&gateway, &vendor, 300).await;
-    gateway.until("the flood to be cut", LIMIT, || async { cut().await == 1.0 }).await;
+    gateway.until("the flood to be cut", LIMIT, || async { cut().await == 1 }).await;
     gateway.until("the connection to be closed", LIMIT, || async { true }).await;
     let closed = async {
         while flooded.ready().await {
@@ -347,7 +347,7 @@ async fn who_takes_nothing_of_an_answer_is_cut_and_his_provider_let_go() {
         })
         .await;
     let cut = admin_number(&gateway, "smartflow_http2_connections_cut_total{reason=\"stalled\"}").await;
-    assert_eq!(cut, 1.0);
+    assert_eq!(cut, 1);
     // Over HTTP/1.1 as well, once the kernel holds no more.
     let mut stream = gateway
         .client(&token("caller"))

@@ -27,10 +27,10 @@ mod start;
 mod targets;
 mod tls;
 
-/// A number of the metrics page, named with its labels; 0 when it is not there.
-async fn admin_number(gateway: &smartflow_e2e::gateway::Gateway, name: &str) -> f64 {
+/// A count on the metrics page, named with its labels; 0 when it is not there.
+async fn admin_number(gateway: &smartflow_e2e::gateway::Gateway, name: &str) -> u64 {
     let page = gateway.admin_page("/metrics").await;
     let page = String::from_utf8_lossy(&page.body).into_owned();
     let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.map_or(0.0, |v| v.parse().unwrap())
+    value.map_or(0, |v| v.parse().unwrap())
 }

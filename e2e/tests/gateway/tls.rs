@@ -78,7 +78,7 @@ fn client(gateway: &Gateway, protocol: Protocol, ca: &Path) -> Client {
     Client::by(door(gateway, protocol, ca), &token("caller"))
 }
 
-async fn refused(gateway: &Gateway, reason: &str) -> f64 {
+async fn refused(gateway: &Gateway, reason: &str) -> u64 {
     admin_number(gateway, &format!("smartflow_tls_handshakes_refused_total{{reason=\"{reason}\"}}")).await
 }
 
@@ -121,7 +121,7 @@ async fn a_new_certificate_serves_at_once_and_calls_under_way_go_on() {
     assert!(why.contains("certificate"), "{why}");
     let told = stream.read(u64::MAX).await;
     assert_eq!((told.deltas, told.done), (97, true), "{told:?}");
-    assert_eq!(admin_number(&gateway, "smartflow_tls_certificates_total").await, 2.0);
+    assert_eq!(admin_number(&gateway, "smartflow_tls_certificates_total").await, 2);
     let ends = admin_number(&gateway, "smartflow_tls_certificate_expiry_timestamp_seconds").await;
     let date = Command::new("openssl")
         .args(["x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in"])
@@ -131,7 +131,7 @@ async fn a_new_certificate_serves_at_once_and_calls_under_way_go_on() {
         let said = String::from_utf8_lossy(&date.stdout).into_owned();
         let said = said.trim().strip_prefix("notAfter=").unwrap().to_owned();
         let seconds = Command::new("date").args(["-u", "+%s", "-d", &said]).output().unwrap();
-        let seconds: f64 = String::from_utf8_lossy(&seconds.stdout).trim().parse().unwrap();
+        let seconds: u64 = String::from_utf8_lossy(&seconds.stdout).trim().parse().unwrap();
         assert_eq!(ends, seconds, "{said}");
     }
 }
@@ -143,7 +143,7 @@ async fn a_broken_pair_keeps_the_old_one_and_is_told_and_counted() {
     let count = || async { admin_number(&gateway, "smartflow_tls_certificates_refused_total").await };
     let canary = "c2VjcmV0LWNhbmFyeS1vZi1hLWtleQ";
     mounted.swap(|folder| std::fs::write(folder.join("server.key"), canary).unwrap());
-    gateway.until("the first fault", Duration::from_secs(5), || async { count().await == 1.0 }).await;
+    gateway.until("the first fault", Duration::from_secs(5), || async { count().await == 1 }).await;
     let client = client(&gateway, Protocol::Http1, &good);
     client.chat(&ask("mock-small", "hi")).await.expect_status(200);
     mounted.swap(|folder| {
@@ -151,7 +151,7 @@ async fn a_broken_pair_keeps_the_old_one_and_is_told_and_counted() {
         let files = certificate::write(other.path());
         std::fs::copy(files.key, folder.join("server.key")).unwrap();
     });
-    gateway.until("the second fault", Duration::from_secs(5), || async { count().await == 2.0 }).await;
+    gateway.until("the second fault", Duration::from_secs(5), || async { count().await == 2 }).await;
     door(&gateway, Protocol::Http1, &good).shake().await.unwrap();
     let log = gateway.log();
     assert!(log.contains("server.key holds no private key"), "{log}");
@@ -176,7 +176,7 @@ async fn who_does_not_speak_tls_is_told_so() {
     assert_eq!(answer.status, 400, "{}", answer.text);
     assert_eq!(answer.json()["error"]["code"], "https_required", "{}", answer.text);
     assert!(answer.json()["error"]["message"].as_str().unwrap().contains("https://"), "{}", answer.text);
-    gateway.until("it to be counted", LIMIT, || async { refused(&gateway, "plaintext").await == 1.0 }).await;
+    gateway.until("it to be counted", LIMIT, || async { refused(&gateway, "plaintext").await == 1 }).await;
     assert_eq!(vendor.calls().len(), 0);
 }
 
@@ -201,14 +201,14 @@ async fn who_says_nothing_or_only_half_is_closed_and_leaves_room_for_others() {
     };
     assert!(crowded().await);
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-    gateway.until("it to be counted", LIMIT, || async { refused(&gateway, "crowded").await == 1.0 }).await;
+    gateway.until("it to be counted", LIMIT, || async { refused(&gateway, "crowded").await == 1 }).await;
     for mut stream in silent {
         let closed = tokio::time::timeout(LIMIT, stream.read(&mut [0; 64])).await.unwrap();
         assert!(matches!(closed, Ok(0..=64) | Err(_)));
     }
     assert!(start.elapsed() > Duration::from_millis(1500), "{:?}", start.elapsed());
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    let slow = || async { refused(&gateway, "timeout").await == 4.0 };
+    let slow = || async { refused(&gateway, "timeout").await == 4 };
     gateway.until("four that were too slow", LIMIT, slow).await;
     client(&gateway, Protocol::Http1, &mounted.ca()).chat(&ask("mock-small", "hi")).await.expect_status(200);
     // After the handshake the limits of a connection hold: this one never sends a request.
@@ -220,7 +220,7 @@ async fn who_says_nothing_or_only_half_is_closed_and_leaves_room_for_others() {
     garbage.write_all(&[22, 3, 1, 0, 4, 9, 9, 9, 9]).await.unwrap();
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(LIMIT, garbage.read_to_end(&mut answer)).await.unwrap();
-    gateway.until("it to be counted", LIMIT, || async { refused(&gateway, "failed").await == 1.0 }).await;
+    gateway.until("it to be counted", LIMIT, || async { refused(&gateway, "failed").await == 1 }).await;
 }
 
 /// Starts the gateway, which is to refuse: its exit code and what it said.

@@ -38,8 +38,6 @@ pub fn failure(fault: &Fault) -> Option<Failure> {
         Fault::Unreachable(Unreachable::Timeout { .. }) => of(FaultClass::Timeout),
         Fault::Unreachable(_) => of(FaultClass::Connect),
         Fault::Garbled { .. } => of(FaultClass::ServerError),
-        // What is asked cannot be said in the target's format.
-        Fault::Bad { code: "unsupported_parameter", .. } => of(FaultClass::BadRequest),
         _ => None,
     }
 }
@@ -60,7 +58,6 @@ mod tests {
         assert_eq!(class(Fault::Unreachable(timeout)), Some(FaultClass::Timeout));
         assert_eq!(class(Fault::Garbled { why: "" }), Some(FaultClass::ServerError));
         let bad = |code| Fault::Bad { code, param: None, message: String::new() };
-        assert_eq!(class(bad("unsupported_parameter")), Some(FaultClass::BadRequest));
         assert_eq!(class(bad("invalid_value")), None);
         for ours in [Fault::BudgetUnavailable, Fault::Policy { policy: String::new() }, Fault::KeyDisabled] {
             assert_eq!(class(ours), None);

@@ -185,6 +185,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the pause between the two files is what is tried")]
     fn two_files_that_are_written_one_after_the_other_are_no_fault() {
         let dir = tempfile::tempdir().unwrap();
         let other = tempfile::tempdir().unwrap();

@@ -55,7 +55,7 @@ pub struct Model {
     pub structured_output: Option<bool>,
     /// What the model refuses although its provider's format has it; left out of requests that come in another format, and listed in
     /// `x-smartflow-dropped`. `Sampling`: `temperature`, `top_p`, `top_k`. `ForcedTools`: to be made to call a tool. `NoThinking`: not to
-    /// think. Default: what the catalog says, else nothing.
+    /// think. `Prefill`: to go on with the beginning of an answer. Default: what the catalog says, else nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -71,6 +71,8 @@ pub enum Refused {
     ForcedTools,
     /// Not to think.
     NoThinking,
+    /// To go on with the beginning of an answer.
+    Prefill,
 }
 
 /// What a model is for.

@@ -199,6 +199,8 @@ pub enum Refused {
     ForcedTools,
     /// Not to think.
     NoThinking,
+    /// To go on with the beginning of an answer.
+    Prefill,
 }
 
 /// How a model is told to think.

@@ -79,6 +79,7 @@ impl Translation {
                 || (model.hidden_output && route.provider.has(Habit::FixedSampling)),
             free_tools: model.refuses(Refused::ForcedTools),
             always_thinks: model.refuses(Refused::NoThinking),
+            no_prefill: model.refuses(Refused::Prefill),
             structured_output: model.structured_output,
             extensions: route.provider.has(Habit::SharedFields),
             now: u64::try_from(now()).unwrap_or(0),

@@ -178,12 +178,16 @@ async fn tls_is_one_line_more_and_reaches_probes_and_service() {
     std::fs::write(place.join("kustomization.yaml"), plain + "components:\n  - ../tls\n").unwrap();
     let kubectl = cluster.kubectl();
     let folder = place.to_str().unwrap();
-    let dry = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--output=json", "-k", folder];
+    let dry =
+        ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--output=json", "-k", folder];
     let said = kubectl.run(&dry).await.done();
     let objects: Value = serde_json::from_str(&said).unwrap();
     let object = |kind: &str| {
         let all = objects["items"].as_array().unwrap().iter();
-        all.filter(|o| o["kind"] == *kind).find(|o| o["metadata"]["name"] == "smartflow-gateway").unwrap().clone()
+        all.filter(|o| o["kind"] == *kind)
+            .find(|o| o["metadata"]["name"] == "smartflow-gateway")
+            .unwrap()
+            .clone()
     };
     let spec = object("Deployment")["spec"]["template"]["spec"].clone();
     let container = &spec["containers"][0];

@@ -101,6 +101,7 @@ fn refused(what: crds::Refused) -> Refused {
         crds::Refused::Sampling => Refused::Sampling,
         crds::Refused::ForcedTools => Refused::ForcedTools,
         crds::Refused::NoThinking => Refused::NoThinking,
+        crds::Refused::Prefill => Refused::Prefill,
     }
 }
 

@@ -66,6 +66,8 @@ pub enum Aspect {
     ToolChoice,
     /// The beginning of the answer, put into the model's mouth.
     Prefill,
+    /// Where a system text stood amid the conversation: it is said ahead of it.
+    SystemPlace,
     /// The name of a message's author.
     Name,
 }
@@ -101,6 +103,7 @@ impl Aspect {
             Self::Strict => ("tools[].function.strict", "tools[].strict"),
             Self::ToolChoice => ("tool_choice", "tool_choice"),
             Self::Prefill => ("messages[].prefill", "messages[].prefill"),
+            Self::SystemPlace => ("messages[].role", "messages[].role"),
             Self::Name => ("messages[].name", "messages[].name"),
         };
         match caller {

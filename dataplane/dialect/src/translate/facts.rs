@@ -27,6 +27,8 @@ pub struct TargetFacts<'a> {
     pub free_tools: bool,
     /// The model always thinks, and refuses to be told not to.
     pub always_thinks: bool,
+    /// The model refuses to go on with an answer whose beginning it is given.
+    pub no_prefill: bool,
     /// The model keeps to a JSON schema by itself (Anthropic's `output_config.format`); else it is made to by a
     /// forced tool.
     pub structured_output: bool,
@@ -54,6 +56,7 @@ impl<'a> TargetFacts<'a> {
             fixed_sampling: false,
             free_tools: false,
             always_thinks: false,
+            no_prefill: false,
             structured_output: false,
             extensions: false,
             now: 0,

@@ -39,6 +39,14 @@ pub(super) fn push_messages(
         }
         _ => {}
     }
+    if !writer.own
+        && writer.facts.no_prefill
+        && messages.last().is_some_and(|(role, _)| *role == Role::Assistant)
+    {
+        // The last words are the user's then; there are some, because the conversation begins with them.
+        writer.losses.lose(Aspect::Prefill)?;
+        messages.pop();
+    }
     let mut list = List::open(out);
     let last = messages.len().saturating_sub(1);
     for (index, (role, parts)) in messages.into_iter().enumerate() {

@@ -67,6 +67,9 @@ impl Writer<'_> {
         // Texts amid the conversation are folded into those ahead of it: few models take them elsewhere (case 8).
         let own = self.own;
         let amid = if own { Vec::new() } else { message::system_amid(chat) };
+        if amid.iter().any(|text| !text.text.trim().is_empty()) {
+            self.losses.lose(Aspect::SystemPlace)?;
+        }
         let texts = chat.system.iter().chain(amid);
         let mut texts = texts.filter(|text| own || !text.text.trim().is_empty()).peekable();
         if texts.peek().is_none() {

@@ -9,7 +9,7 @@ use smartflow_dialect::translate::request;
 
 #[test]
 fn case_001_system_messages_become_system_blocks_in_order() {
-    let got = case().request(chat(json!([
+    let (got, dropped) = case().request_dropping(chat(json!([
         {"role": "system", "content": "one"},
         {"role": "system", "content": [{"type": "text", "text": "two", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
         {"role": "user", "content": "hi"},
@@ -22,7 +22,37 @@ fn case_001_system_messages_become_system_blocks_in_order() {
         {"type": "text", "text": "two", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
         text("three"),
     ]);
-    assert_eq!(got, expected);
+    assert_eq!((got, dropped), (expected, vec!["messages[].role".to_owned()]));
+}
+
+#[test]
+fn case_008_texts_of_the_system_amid_the_conversation_go_ahead_of_it_and_that_is_listed() {
+    for role in ["system", "developer"] {
+        let body = chat(json!([
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "hello"},
+            {"role": role, "content": "be brief"},
+            {"role": "user", "content": "why?"},
+        ]));
+        let (got, dropped) = case().request_dropping(body.clone());
+        let mut expected = sent(json!([
+            {"role": "user", "content": [text("hi")]},
+            {"role": "assistant", "content": [text("hello")]},
+            {"role": "user", "content": [text("why?")]},
+        ]));
+        expected["system"] = json!([text("be brief")]);
+        assert_eq!((got, dropped), (expected, vec!["messages[].role".to_owned()]), "{role}");
+        let (param, words) = with(|facts| facts.unsupported = Unsupported::Reject).refused(body);
+        assert_eq!(param, "messages[].role", "{words}");
+    }
+    // Nothing is lost of what says nothing, or stands ahead of the conversation anyway.
+    let got = case().request(chat(json!([
+        {"role": "system", "content": "one"},
+        {"role": "developer", "content": "two"},
+        {"role": "user", "content": "hi"},
+        {"role": "system", "content": " "},
+    ])));
+    assert_eq!(got, sent_hi(json!({"system": [text("one"), text("two")]})));
 }
 
 #[test]
@@ -88,6 +118,25 @@ fn case_006_a_prefill_ends_without_white_space() {
         {"role": "assistant", "content": [text("{\"a\":")]},
     ]));
     assert_eq!(got, expected);
+}
+
+#[test]
+fn case_006_a_prefill_to_a_model_that_refuses_one_is_left_out_and_listed_or_refused() {
+    let body = chat(json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "{\"a\":"}]));
+    let strict = with(|facts| facts.no_prefill = true);
+    let (got, dropped) = strict.request_dropping(body.clone());
+    assert_eq!((got, dropped), (sent_hi(json!({})), vec!["messages[].prefill".to_owned()]));
+    let refusing = with(|facts| (facts.no_prefill, facts.unsupported) = (true, Unsupported::Reject));
+    let (param, words) = refusing.refused(body);
+    assert_eq!(param, "messages[].prefill");
+    assert!(words.contains("x-smartflow-unsupported"), "{words}");
+    // A call of a tool with its result is no prefill.
+    let history = json!([
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": null, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "ok"},
+    ]);
+    assert_eq!(strict.request(chat(history))["messages"].as_array().map(Vec::len), Some(3));
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Chained {
 /// A call in flight.
 pub struct Exchange {
     worker: Rc<Worker>,
-    call: Call,
+    call: Box<Call>,
     /// W3C trace id of the caller.
     trace: Option<[u8; 32]>,
     endpoint: Endpoint,
@@ -141,7 +141,7 @@ pub struct Exchange {
 impl Exchange {
     /// Begins. Boxed, because it is handed from room to room.
     #[must_use]
-    pub fn begin(worker: &Rc<Worker>, call: Call, endpoint: Endpoint, caller: Rc<Caller>) -> Box<Self> {
+    pub fn begin(worker: &Rc<Worker>, call: Box<Call>, endpoint: Endpoint, caller: Rc<Caller>) -> Box<Self> {
         worker.shared.metrics.in_flight.inc();
         let trace = trace_id(&call.head.headers);
         Box::new(Self {

@@ -117,7 +117,7 @@ impl Bench {
         let live = self.worker.shared.current.load_full();
         let caller = self.caller(key);
         let (head, ()) = http::Request::new(()).into_parts();
-        let call = Call { head, id: self.worker.request_id(), started: Instant::now() };
+        let call = Box::new(Call { head, id: self.worker.request_id(), started: Instant::now() });
         let mut exchange = Exchange::begin(&self.worker, call, Endpoint::Chat, caller.clone());
         let Way::Model(route) = caller.way(&self.worker, &live, model).unwrap() else { unreachable!() };
         exchange.route = Some(route.clone());

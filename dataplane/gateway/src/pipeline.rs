@@ -84,7 +84,7 @@ impl Endpoint {
 /// [`Fault`], already counted and billed.
 pub async fn run(
     endpoint: Endpoint,
-    call: Call,
+    call: Box<Call>,
     body: Incoming,
     worker: &Rc<Worker>,
 ) -> Result<Response<Body>, Fault> {
@@ -145,7 +145,7 @@ pub async fn run(
     reason = "it stays where it is made; a box would cost every ordinary call"
 )]
 enum Ran {
-    Model(Asked, Option<Box<Translation>>, Rc<Route>, Reserved, (Answer, Deadline)),
+    Model(Asked, Option<Box<Translation>>, Rc<Route>, Reserved, (Box<Answer>, Deadline)),
     Counted(u64, Rc<Route>),
     Chain(Asked, Rc<Legs>, Option<Box<Wishes>>),
 }
@@ -242,7 +242,7 @@ pub async fn send(
     endpoint: Endpoint,
     body: Bytes,
     timeouts: &Timeouts,
-) -> Result<(Answer, Deadline), Fault> {
+) -> Result<(Box<Answer>, Deadline), Fault> {
     let waited = Instant::now();
     let mut deadline = Deadline::start(timeouts, waited.into());
     exchange.attempts += 1;

@@ -62,7 +62,7 @@ pub async fn answer(
     posed: Posed<'_>,
     route: &Route,
     reserved: Reserved,
-    answer: Answer,
+    answer: Box<Answer>,
     deadline: Deadline,
 ) -> Result<Response<Body>, Lost> {
     if !answer.status.is_success() {
@@ -417,7 +417,7 @@ async fn put_together(
 }
 
 /// An answer that is not a success.
-async fn refused(mut exchange: Box<Exchange>, route: &Route, answer: Answer, mut deadline: Deadline) -> Lost {
+async fn refused(mut exchange: Box<Exchange>, route: &Route, answer: Box<Answer>, mut deadline: Deadline) -> Lost {
     // Refused is free (L22), also when the caller leaves before the reason was read.
     exchange.sent.set(false);
     let status = answer.status;

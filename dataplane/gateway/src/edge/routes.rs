@@ -60,7 +60,8 @@ pub async fn handle(
     framing: Rc<Framing>,
 ) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
-    let call = Call { head, id: worker.request_id(), started: Instant::now() };
+    // Boxed: it is handed on from step to step.
+    let call = Box::new(Call { head, id: worker.request_id(), started: Instant::now() });
     let id = call.id;
     let unread = !body.is_end_stream();
     let dialect = dialect(&call.head);
@@ -143,7 +144,7 @@ fn dialect(head: &Parts) -> Dialect {
     }
 }
 
-async fn route(call: Call, body: Incoming, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
+async fn route(call: Box<Call>, body: Incoming, worker: &Rc<Worker>) -> Result<Response<Body>, Fault> {
     let path = call.head.uri.path();
     match (&call.head.method, path) {
         (&Method::POST, "/v1/chat/completions") => pipeline::run(Endpoint::Chat, call, body, worker).await,

@@ -199,10 +199,7 @@ fn write_until(stop: &AtomicBool, queues: &[Arc<Queue>], mut sink: Option<Box<dy
             {
                 tracing::error!(%error, "usage lines cannot be written");
             }
-            if text.len() < text.capacity() / 16 {
-                text.shrink_to((text.capacity() / 2).max(KEPT));
-            }
-            text.clear();
+            give_back(&mut text);
         }
         if last {
             return;
@@ -211,11 +208,36 @@ fn write_until(stop: &AtomicBool, queues: &[Arc<Queue>], mut sink: Option<Box<dy
     }
 }
 
+/// Empties `text`, and gives half of its memory back when a sixteenth would have done. A new buffer, because shrinking the
+/// old one would copy what was just written.
+fn give_back(text: &mut Vec<u8>) {
+    let (used, room) = (text.len(), text.capacity());
+    text.clear();
+    if used < room / 16 && room > KEPT {
+        *text = Vec::new();
+        text.reserve_exact((room / 2).max(KEPT));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::telemetry::line::tests as line;
+
+    #[test]
+    fn memory_of_a_burst_is_given_back_half_by_half() {
+        let mut text = vec![b' '; 64 * KEPT];
+        give_back(&mut text);
+        assert_eq!((text.len(), text.capacity()), (0, 64 * KEPT), "it was used");
+        let mut rooms = Vec::new();
+        for _ in 0..8 {
+            text.push(b' ');
+            give_back(&mut text);
+            rooms.push(text.capacity() / KEPT);
+        }
+        assert_eq!(rooms, [32, 16, 8, 4, 2, 1, 1, 1]);
+    }
 
     #[test]
     fn stamps_are_rfc_3339_in_milliseconds_from_second_to_second() {

@@ -8,7 +8,7 @@ use super::pool::{Lease, Pool, STALE_TRIES};
 use super::{Unreachable, Upstream};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -107,7 +107,7 @@ pub async fn attempt(
     body: Bytes,
     deadline: &mut Deadline,
     sent: &Cell<bool>,
-) -> Result<Answer, Unreachable> {
+) -> Result<Box<Answer>, Unreachable> {
     let upstream = &pool.upstream;
     let place = match &upstream.gate {
         None => None,
@@ -124,15 +124,18 @@ pub async fn attempt(
     if let Protocol::Simulated(settings) = &upstream.provider.protocol {
         sent.set(true);
         let path = if path == MESSAGES { CHAT } else { path };
-        return Box::pin(play(settings, path, &body, upstream.next_call(), deadline, place)).await;
+        let played = Box::pin(play(settings, path, &body, upstream.next_call(), deadline, place));
+        return played.await.map(Box::new);
     }
-    let (response, lease) = if pool.beside.is_empty() {
+    let mut answer = if pool.beside.is_empty() {
         deadline.guard(pin!(send(pool, path, caller, body, sent))).await??
     } else {
         Box::pin(anywhere(pool, path, caller, body, deadline, sent)).await?
     };
-    let (head, body) = response.into_parts();
-    Ok(Answer { status: head.status, headers: head.headers, body: Source::Http(body, Some((lease, place))) })
+    if let Source::Http(_, Some((_, held))) = &mut answer.body {
+        *held = place;
+    }
+    Ok(answer)
 }
 
 /// Sends, and again by another connection where the one before ended without the request having been looked at.
@@ -140,19 +143,23 @@ async fn send(
     pool: &Rc<Pool>,
     path: &str,
     caller: &HeaderMap,
-    mut body: Bytes,
+    body: Bytes,
     sent: &Cell<bool>,
-) -> Result<(Response<Incoming>, Lease), Unreachable> {
-    let mut tries = 0;
-    loop {
-        // Only connections that several calls share take a request with them when they end.
-        let kept = (pool.shares() && tries < STALE_TRIES).then(|| body.clone());
-        let request = request(&pool.upstream, path, caller, body, pool.spare());
-        match (pin!(pool.send(request, sent)).await, kept) {
-            (Err(Unreachable::Unprocessed { .. }), Some(kept)) => (body, tries) = (kept, tries + 1),
+) -> Result<Box<Answer>, Unreachable> {
+    // Only connections that several calls share take a request with them when they end.
+    let mut kept = pool.shares().then(|| body.clone());
+    let mut request = request(&pool.upstream, path, caller, body, pool.spare());
+    for _ in 0..STALE_TRIES {
+        let answered = pin!(pool.send(&mut request, sent)).await;
+        match (answered, kept.take()) {
+            (Err(Unreachable::Unprocessed { .. }), Some(body)) => {
+                kept = Some(body.clone());
+                request = self::request(&pool.upstream, path, caller, body, pool.spare());
+            }
             (answered, _) => return answered,
         }
     }
+    pin!(pool.send(&mut request, sent)).await
 }
 
 /// Sends to one of the provider's places: the next one where nothing could be sent to the one before.
@@ -163,7 +170,7 @@ async fn anywhere(
     body: Bytes,
     deadline: &mut Deadline,
     sent: &Cell<bool>,
-) -> Result<(Response<Incoming>, Lease), Unreachable> {
+) -> Result<Box<Answer>, Unreachable> {
     let mut places = Places::of(pool);
     let mut last = None;
     while let Some(place) = places.advance() {

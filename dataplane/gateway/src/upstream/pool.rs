@@ -1,5 +1,6 @@
 //! Connections of one runtime to one provider. Nothing here is shared between threads.
 
+use super::attempt::{Answer, Source};
 use super::connect::{Stream, connect};
 use super::{Unreachable, Upstream};
 use bytes::Bytes;
@@ -96,22 +97,22 @@ impl Pool {
 
     /// Sends `request` (with a path as its URI) and waits for the head of the answer. The caller bounds the wait.
     /// A pooled connection that turns out to be closed is replaced, as long as nothing of the request was sent. `sent` is
-    /// true while the request may have reached the provider, also after the call was dropped.
+    /// true while the request may have reached the provider, also after the call was dropped. The request is taken from
+    /// where it is, and the answer is boxed: both are large, and would be copied at each step.
     ///
     /// # Errors
     /// [`Unreachable`]; nothing is retried that may have reached the provider. After [`Unreachable::Unprocessed`] the same
     /// request may be sent again, by another connection.
     pub async fn send(
         self: &Rc<Self>,
-        mut request: Request<Full<Bytes>>,
+        request: &mut Request<Full<Bytes>>,
         sent: &Cell<bool>,
-    ) -> Result<(Response<Incoming>, Lease), Unreachable> {
+    ) -> Result<Box<Answer>, Unreachable> {
         for _ in 0..STALE_TRIES {
             let Some(sender) = self.pooled() else { break };
             match pin!(self.send_one(sender, request, sent)).await {
-                Ok(done) => return Ok(done),
-                Err((Some(unsent), _)) => request = unsent,
-                Err((None, error)) => return Err(error),
+                Err(_) if !sent.get() => {}
+                answered => return answered,
             }
         }
         if let Some(connection) = self.shared() {
@@ -128,9 +129,9 @@ impl Pool {
 
     async fn send_fresh(
         self: &Rc<Self>,
-        request: Request<Full<Bytes>>,
+        request: &mut Request<Full<Bytes>>,
         sent: &Cell<bool>,
-    ) -> Result<(Response<Incoming>, Lease), Unreachable> {
+    ) -> Result<Box<Answer>, Unreachable> {
         let stream = connect(&self.upstream).await?;
         if stream.is_h2() {
             let connection = self.open_shared(stream).await?;
@@ -139,7 +140,7 @@ impl Pool {
         let broken = |source| Unreachable::Broken { source };
         let (sender, task) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         tokio::task::spawn_local(task);
-        self.send_one(sender, request, sent).await.map_err(|(_, error)| error)
+        self.send_one(sender, request, sent).await
     }
 
     fn is_fresh(&self, since: u32) -> bool {
@@ -171,24 +172,25 @@ impl Pool {
         None
     }
 
+    /// Sends by `sender`. After an error `sent` says whether `request` is gone; otherwise it is where it was.
     async fn send_one(
         self: &Rc<Self>,
         mut sender: Sender1,
-        request: Request<Full<Bytes>>,
+        request: &mut Request<Full<Bytes>>,
         sent: &Cell<bool>,
-    ) -> Result<(Response<Incoming>, Lease), (Option<Request<Full<Bytes>>>, Unreachable)> {
+    ) -> Result<Box<Answer>, Unreachable> {
         sent.set(true);
-        match sender.try_send_request(request).await {
+        match sender.try_send_request(std::mem::take(request)).await {
             Ok(response) => {
                 let held = Held::One(Some(sender));
-                Ok((response, Lease { pool: self.clone(), held }))
+                Ok(answer(response, Lease { pool: self.clone(), held }))
             }
             Err(mut failed) => {
-                let unsent = failed.take_message();
-                sent.set(unsent.is_none());
-                let source = failed.into_error();
-                let broken = Unreachable::Broken { source };
-                Err((unsent, broken))
+                if let Some(unsent) = failed.take_message() {
+                    *request = unsent;
+                    sent.set(false);
+                }
+                Err(Unreachable::Broken { source: failed.into_error() })
             }
         }
     }
@@ -218,9 +220,9 @@ impl Pool {
     async fn send_shared(
         self: &Rc<Self>,
         connection: Rc<Multiplexed>,
-        mut request: Request<Full<Bytes>>,
+        request: &mut Request<Full<Bytes>>,
         sent: &Cell<bool>,
-    ) -> Result<(Response<Incoming>, Lease), Unreachable> {
+    ) -> Result<Box<Answer>, Unreachable> {
         // HTTP/2 carries scheme and authority in the URI, and knows no host header.
         let path = request.uri().path_and_query().cloned();
         let mut parts = http::uri::Parts::default();
@@ -236,8 +238,8 @@ impl Pool {
         let mut sender = connection.sender.clone();
         sender.ready().await.map_err(|source| Unreachable::Unprocessed { source })?;
         sent.set(true);
-        match sender.try_send_request(request).await {
-            Ok(response) => Ok((response, lease)),
+        match sender.try_send_request(std::mem::take(request)).await {
+            Ok(response) => Ok(answer(response, lease)),
             Err(mut failed) => {
                 let unsent = failed.take_message().is_some();
                 let source = failed.into_error();
@@ -257,6 +259,12 @@ impl Pool {
         self.multiplexed.borrow_mut().retain(|c| !c.sender.is_closed());
         self.beside.iter().for_each(|p| p.sweep());
     }
+}
+
+fn answer(response: Response<Incoming>, lease: Lease) -> Box<Answer> {
+    let (head, body) = response.into_parts();
+    let body = Source::Http(body, Some((lease, None)));
+    Box::new(Answer { status: head.status, headers: head.headers, body })
 }
 
 /// True when the other side says that it did not look at the request (RFC 9113, 8.7): its stream is above the last one of

@@ -34,5 +34,6 @@ pub mod source;
 pub mod state;
 pub mod statement;
 pub mod telemetry;
+pub mod trim;
 pub mod upstream;
 pub mod worker;

@@ -14,6 +14,7 @@ use crate::source::{self, redis::FollowError};
 use crate::state::Reported;
 use crate::telemetry::door::{CertificateRefused, CertificateServes};
 use crate::telemetry::{Metrics, emit, usage};
+use crate::trim::{self, Trim};
 use crate::upstream::pool::SWEEP;
 use crate::upstream::prepared::Network;
 use crate::upstream::{proxy::Proxy, proxy::ProxyError, tls, tls::TlsError};
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{SignalKind, signal};
@@ -321,10 +322,13 @@ fn control(drain: Duration, admin: TcpListener, shared: &Arc<Shared>, keeper: &K
     runtime.block_on(async {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let serving = tokio::spawn(admin::serve(admin, shared.clone()));
-        let mut tick = tokio::time::interval(TICK);
+        let (mut tick, mut trim) = (tokio::time::interval(TICK), Trim::default());
         loop {
             tokio::select! {
-                _ = tick.tick() => tend(shared, keeper),
+                _ = tick.tick() => {
+                    tend(shared, keeper);
+                    give_back(shared, &mut trim);
+                }
                 _ = term.recv() => break,
                 _ = int.recv() => break,
             }
@@ -356,6 +360,15 @@ fn tend(shared: &Shared, keeper: &Keeper) {
     keeper.look(&shared.metrics);
     shared.ledger.tick(now);
     shared.desk.tend(now);
+}
+
+/// Gives back what only the start or a change of the world needed.
+fn give_back(shared: &Shared, trim: &mut Trim) {
+    if trim.is_due(shared.current.load().generation, Instant::now())
+        && let Err(error) = trim::code()
+    {
+        tracing::debug!(%error, "the code of the start stays in memory");
+    }
 }
 
 /// Joins the traffic threads: the drain is over, so each ends at its next look.

@@ -45,6 +45,7 @@ impl Trim {
 ///
 /// # Errors
 /// When the system does not say what is mapped, or refuses.
+#[cfg(target_os = "linux")]
 pub fn code() -> io::Result<usize> {
     let program = fs::read_link("/proc/self/exe")?;
     let mut bytes = 0;
@@ -55,6 +56,15 @@ pub fn code() -> io::Result<usize> {
         bytes += length;
     }
     Ok(bytes)
+}
+
+/// Elsewhere nothing is given back.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn code() -> io::Result<usize> {
+    Ok(0)
 }
 
 /// Mappings of `program` in `maps` (as in proc(5)) that are code and nothing else.

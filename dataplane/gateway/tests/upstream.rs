@@ -52,13 +52,13 @@ fn pool(provider: Provider, proxy: Option<Proxy>) -> Rc<Pool> {
     Pool::new(Arc::new(Upstream::prepare(&Arc::new(provider), &network, None).unwrap()))
 }
 
-async fn call(pool: &Rc<Pool>) -> Result<Answer, Unreachable> {
+async fn call(pool: &Rc<Pool>) -> Result<Box<Answer>, Unreachable> {
     let mut deadline = Deadline::start(&pool.upstream.provider.timeouts, tokio::time::Instant::now());
     let (headers, body, sent) = (HeaderMap::new(), Bytes::from_static(b"{}"), Cell::new(false));
     attempt(pool, "/chat/completions", &headers, body, &mut deadline, &sent).await
 }
 
-async fn body(mut answer: Answer) -> Bytes {
+async fn body(mut answer: Box<Answer>) -> Bytes {
     let mut all = Vec::new();
     while let Some(piece) = poll_fn(|cx| answer.body.poll_data(cx)).await {
         all.extend_from_slice(&piece.unwrap());

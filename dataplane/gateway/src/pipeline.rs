@@ -140,10 +140,6 @@ pub async fn run(
 }
 
 /// How far a call came without an answer.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it stays where it is made; a box would cost every ordinary call"
-)]
 enum Ran {
     Model(Asked, Option<Box<Translation>>, Rc<Route>, Reserved, (Box<Answer>, Deadline)),
     Counted(u64, Rc<Route>),

@@ -417,7 +417,12 @@ async fn put_together(
 }
 
 /// An answer that is not a success.
-async fn refused(mut exchange: Box<Exchange>, route: &Route, answer: Box<Answer>, mut deadline: Deadline) -> Lost {
+async fn refused(
+    mut exchange: Box<Exchange>,
+    route: &Route,
+    answer: Box<Answer>,
+    mut deadline: Deadline,
+) -> Lost {
     // Refused is free (L22), also when the caller leaves before the reason was read.
     exchange.sent.set(false);
     let status = answer.status;

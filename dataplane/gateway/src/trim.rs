@@ -95,7 +95,8 @@ mod tests {
             7000-8000 rw-p 00000000 00:00 0 \n\
             8000-9000 r-xp 00000000 fe:00 9 /usr/lib/libc.so.6\n\
             a000-b000 r-xp 00000000 00:00 0 [vdso]\n";
-        assert_eq!(executable(maps, Path::new("/usr/bin/gateway")), [0x2000..0x5000]);
+        let found = executable(maps, Path::new("/usr/bin/gateway"));
+        assert_eq!(found.iter().map(|r| (r.start, r.end)).collect::<Vec<_>>(), [(0x2000, 0x5000)]);
         assert!(executable(maps, Path::new("/usr/bin/gateway (deleted)")).is_empty());
     }
 

@@ -102,7 +102,7 @@ pub async fn handle_shared(
     stream: Shared,
 ) -> Result<Response<Carried>, Infallible> {
     let (head, body) = request.into_parts();
-    let call = Call { head, id: worker.request_id(), started: Instant::now() };
+    let call = Box::new(Call { head, id: worker.request_id(), started: Instant::now() });
     let (id, dialect) = (call.id, dialect(&call.head));
     let answered = unwinding(std::pin::pin!(route(call, body, &worker)), &worker).await;
     let mut response = answered.unwrap_or_else(|fault| fault.into_response(dialect));

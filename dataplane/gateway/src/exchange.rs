@@ -442,9 +442,12 @@ impl Exchange {
                 cost = if matches!(bill, Bill::Held) { hold.held() } else { cost.min(hold.held()) };
             }
             let tokens = usage.input.saturating_add(usage.output);
-            let (reached, above) = hold.settle(&self.worker.shared.ledger, now, cost, tokens);
-            self.above_soft_limit = above;
-            for budget in reached {
+            let settled = hold.settle(&self.worker.shared.ledger, now, cost, tokens);
+            self.above_soft_limit = settled.above_soft_limit;
+            for policy in &settled.would_block {
+                self.would_block(policy);
+            }
+            for budget in settled.reached {
                 emit(
                     &self.worker.shared.metrics,
                     SoftLimitReached { key: &self.caller.key.name, budget: &budget },

@@ -1,6 +1,6 @@
 //! What the source last said, for the admin port; and the one place where a compiled world becomes the one that serves.
 
-use crate::budget::guards::{Unit, of_keys};
+use crate::budget::guards::{Unit, of_keys, withdraw};
 use crate::findings::tell_new;
 use crate::identity::Caller;
 use crate::source::redis::Stands;
@@ -37,7 +37,9 @@ impl Reported {
 
 /// Makes `world` the one that serves, and tells.
 pub fn activate(shared: &Shared, world: World) {
+    let last = shared.current.load_full();
     let activated = shared.current.activate(world.snapshot.clone(), world.revision);
+    withdraw(&shared.ledger, shared.clock.now(), &last.snapshot, &world.snapshot);
     shared.wards.sweep(&world.snapshot);
     let files = world.files.iter().flat_map(|f| &f.findings);
     let findings: Vec<&Finding> =

@@ -195,6 +195,8 @@ async fn a_replica_is_refused_and_settings_that_cannot_work_are_told() {
     let redis = Redis::start(options(&copy.url())).unwrap();
     until(&redis, |s| matches!(s, State::Down { why } if why.contains("is a replica"))).await;
     assert_eq!(Address::parse("redis://:secret@x").unwrap_err(), AddressError::Password);
+    let fault = Redis::start(options("redis://gateway@localhost")).unwrap_err().to_string();
+    assert!(fault.contains("`gateway`") && fault.contains("--redis-password-file"), "{fault}");
     let bad = Options { prefix: "a{b".to_owned(), ..options("redis://localhost") };
     assert!(Redis::start(bad).unwrap_err().to_string().contains("--redis-prefix `a{b`"));
     let bad = Options { ca_file: Some("/nowhere.pem".into()), ..options("rediss://localhost") };

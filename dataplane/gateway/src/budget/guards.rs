@@ -8,7 +8,8 @@ use smartflow_ledger::{
     Account, AccountSpec, Ledger, Now, OWN_BUDGET, Revision, UnknownTimeZone, key_account,
 };
 use smartflow_snapshot::{
-    Budget, BudgetPer, Effect, Enforcement, Limits, Model, ObjectName, Period, Policy, Provider, WhenShort,
+    Budget, BudgetPer, Effect, Enforcement, Key, Limits, Model, ObjectName, Period, Policy, Provider,
+    Snapshot, WhenShort,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -179,6 +180,32 @@ pub fn of_calls<'a>(
         }
     }
     Ok(making.into())
+}
+
+/// Keys that `after` does not have any more, or has disabled, give back what none of their calls has reserved (L4).
+pub fn withdraw(ledger: &Ledger, now: Now, before: &Snapshot, after: &Snapshot) {
+    let gone = |key: &Key| !key.disabled && after.keys_by_name.get(&key.name).is_none_or(|key| key.disabled);
+    for (_, key) in before.keys_by_name.iter().filter(|(_, key)| gone(key)) {
+        let (namespace, name) = (&key.name.namespace, key_account(&key.name.name));
+        let money = key.budget.as_ref().map(|budget| {
+            let spec = AccountSpec {
+                namespace,
+                name: &name,
+                budget: OWN_BUDGET,
+                period: period(budget.period),
+                timezone: &budget.timezone,
+                limit: budget.limit.0,
+                revision: Revision::default(),
+            };
+            spec.id(INSTALL)
+        });
+        let limit = key.limits.as_ref().and_then(|limits| limits.tokens_per_day);
+        let tokens =
+            limit.map(|limit| tokens_per_day(namespace, &name, limit, Revision::default()).id(INSTALL));
+        for account in money.into_iter().chain(tokens).filter_map(|id| ledger.known(id)) {
+            ledger.disable(now, &account);
+        }
+    }
 }
 
 /// Which share of a shared budget or limit a call counts in.

@@ -1,6 +1,7 @@
 //! Holding what a call may cost until it is known what it did cost.
 
 use super::clock::Clock;
+use super::dry::Dry;
 use super::guards::{Leg, Room, Unit};
 use super::plan::{Plan, Short, Wish, plan};
 use super::price::Dearest;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use smartflow_dialect::Usage;
 use smartflow_ledger::rate::{Admission, RateTickets, Refusal as RateRefusal, Which, admit_all};
 use smartflow_ledger::{Account, Extension, Ledger, Now, Outcome, Refusal, Reservation, Waiting, Why};
+use smartflow_snapshot::ObjectName;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -45,13 +47,23 @@ impl Reserved {
     }
 }
 
+/// What settling a call showed.
+pub struct Settled {
+    /// Budgets that it brought to their soft limit.
+    pub reached: Vec<Box<str>>,
+    /// Whether any is at or above it.
+    pub above_soft_limit: bool,
+    /// Policies in dry run that would have refused the call, as is known only now.
+    pub would_block: Vec<ObjectName>,
+}
+
 /// Money, tokens and permits of one call.
 pub struct Hold {
     route: Rc<Route>,
     money: Option<Reservation>,
     waiting: Option<(Waiting, u64)>,
     tickets: RateTickets,
-    dry: Vec<(usize, Option<Reservation>, RateTickets)>,
+    dry: Vec<Dry>,
     price: Dearest,
     input: u64,
     output: u64,
@@ -83,28 +95,72 @@ pub async fn reserve(exchange: &mut Exchange, asked: &Asked, route: &Rc<Route>) 
         exchange.hold = Some(Hold::nothing(route.clone(), tickets));
         return Ok(reserved(None));
     }
-    let mut planned = priced_plan(&guards.enforced, ledger, now, asked, &wish, route);
-    if planned.as_ref().is_err_and(is_short)
-        && let Some(counted) = Box::pin(counted(asked, &wish, route)).await
-    {
-        wish.input_bound = counted;
-        now = clock.now();
-        planned = priced_plan(&guards.enforced, ledger, now, asked, &wish, route);
-    }
-    let (price, plan) = planned?;
-    let (input, output) = (wish.billable_input(&route.model), plan.map_or(0, |p| p.output));
+    let (mut price, mut plan) = planned(ledger, clock, &mut now, asked, &mut wish, route).await?;
     let mut money = None;
-    if plan.is_some() {
-        let amounts = amounts(&guards.enforced, &price, input, output);
-        let reserved = decided(ledger.reserve(now, &amounts), clock).await;
-        money = Some(reserved.map_err(|refused| told(refused, &guards.enforced, clock.now()))?);
+    if let Some(first) = plan {
+        let held = pay(ledger, clock, now, asked, &mut wish, route, (price, first)).await?;
+        (price, plan, money) = (held.0, Some(held.1), Some(held.2));
     }
+    let (input, output) = (wish.billable_input(&route.model), plan.map_or(0, |p| p.output));
     let tickets = tickets.tickets.take().unwrap_or_default();
     let (waiting, dry) = Default::default();
     let mut hold = Hold { route: route.clone(), money, waiting, tickets, dry, price, input, output };
     hold.try_dry(exchange, asked, &wish, tokens);
     exchange.hold = Some(hold);
     Ok(reserved(plan))
+}
+
+/// Plans a call, with a closer look at its input where that decides.
+async fn planned(
+    ledger: &Ledger,
+    clock: &Clock,
+    now: &mut Now,
+    asked: &Asked,
+    wish: &mut Wish,
+    route: &Route,
+) -> Result<(Dearest, Option<Plan>), Fault> {
+    let room = &route.guards.enforced;
+    let planned = priced_plan(room, ledger, *now, asked, wish, route);
+    if !planned.as_ref().is_err_and(is_short) {
+        return planned;
+    }
+    let Some(counted) = Box::pin(counted(asked, wish, route)).await else { return planned };
+    wish.input_bound = counted;
+    *now = clock.now();
+    priced_plan(room, ledger, *now, asked, wish, route)
+}
+
+/// Holds what a plan costs. What is left may not have been known when it was made: to a pod that never used the account, in
+/// a window that has just begun, or because others spent since. Who is refused plans once more, with what is known then.
+async fn pay(
+    ledger: &Ledger,
+    clock: &Clock,
+    mut now: Now,
+    asked: &Asked,
+    wish: &mut Wish,
+    route: &Route,
+    (mut price, mut plan): (Dearest, Plan),
+) -> Result<(Dearest, Plan, Reservation), Fault> {
+    let room = &route.guards.enforced;
+    for again in [true, false] {
+        let amounts = amounts(room, &price, wish.billable_input(&route.model), plan.output);
+        let refused = match decided(ledger.reserve(now, &amounts), clock).await {
+            Ok(money) => return Ok((price, plan, money)),
+            Err(refused) => refused,
+        };
+        now = clock.now();
+        let exhausted = matches!(&refused, Refused::No(refusal) if refusal.why == Why::Exhausted);
+        let next = if again && exhausted {
+            planned(ledger, clock, &mut now, asked, wish, route).await
+        } else {
+            Ok((price, None))
+        };
+        match next {
+            Ok((dearest, Some(smaller))) if smaller.first < plan.first => (price, plan) = (dearest, smaller),
+            _ => return Err(told(refused, room, now)),
+        }
+    }
+    Err(Fault::BudgetUnavailable)
 }
 
 /// Rates of a call that is not decided: they come back when it is refused, and when its caller leaves meanwhile.
@@ -297,6 +353,12 @@ fn exhausted(leg: &Leg, remaining: i64, resets_at: Option<i64>, now: Now, needed
     }
 }
 
+/// What each account of `room` is billed.
+pub(super) fn bills(room: &Room, cost: i64, tokens: u64) -> Vec<i64> {
+    let count = i64::try_from(tokens).unwrap_or(i64::MAX);
+    room.legs.iter().map(|l| if l.unit == Unit::Money { cost } else { count }).collect()
+}
+
 /// What each account of `room` is asked for.
 fn amounts(room: &Room, price: &Dearest, input: u64, output: u64) -> Vec<(Arc<Account>, i64)> {
     let money = price.of_tokens(input, output);
@@ -314,29 +376,25 @@ impl Hold {
     }
 
     /// Policies in dry run are asked like the others, but only told about. What each would hold is its own: where
-    /// nothing is enforced there is no plan to borrow from.
+    /// nothing is enforced there is no plan to borrow from. Nobody waits for a lender on their behalf: what it has not
+    /// decided by then is looked at when the call ends.
     fn try_dry(&mut self, exchange: &mut Exchange, asked: &Asked, wish: &Wish, tokens: u64) {
         let (route, worker) = (self.route.clone(), exchange.worker().clone());
         let ledger = &worker.shared.ledger;
         for (index, (policy, room)) in route.guards.dry.iter().enumerate() {
             let now = worker.shared.clock.now();
-            let admitted = match admit_all(room.rates.iter().map(|(rates, _)| rates), now, tokens) {
-                Admission::Admitted(tickets) => Some(tickets),
-                _ => None,
-            };
-            let money = match priced_plan(room, ledger, now, asked, wish, &route) {
-                Ok((price, Some(plan))) => {
-                    match ledger.reserve(now, &amounts(room, &price, self.input, plan.output)) {
-                        Outcome::Reserved(money) => Some(money),
-                        _ => None,
+            let dry = Dry::ask(index, room, now, tokens, |now| {
+                match priced_plan(room, ledger, now, asked, wish, &route) {
+                    Ok((price, Some(plan))) => {
+                        Some(ledger.reserve(now, &amounts(room, &price, self.input, plan.output)))
                     }
+                    _ => None,
                 }
-                _ => None,
-            };
-            if admitted.is_none() || (money.is_none() && !room.legs.is_empty()) {
-                exchange.would_block(policy);
+            });
+            match dry {
+                Some(dry) => self.dry.push(dry),
+                None => exchange.would_block(policy),
             }
-            self.dry.push((index, money, admitted.unwrap_or_default()));
         }
     }
 
@@ -403,48 +461,45 @@ impl Hold {
         Usage { input: self.input, output: self.output, ..Usage::default() }
     }
 
-    /// Bills `cost` nano-USD and `tokens`, and gives the rest back. Returns the budgets that this brought to their
-    /// soft limit, and whether any is at or above it.
-    pub fn settle(self, ledger: &Ledger, now: Now, cost: i64, tokens: u64) -> (Vec<Box<str>>, bool) {
+    /// Bills `cost` nano-USD and `tokens`, and gives the rest back.
+    pub fn settle(self, ledger: &Ledger, now: Now, cost: i64, tokens: u64) -> Settled {
         let route = self.route.clone();
         let above = || -> Vec<Box<str>> {
             route.guards.enforced.above_soft(ledger, now).map(|leg| leg.whose.clone()).collect()
         };
         let before = above();
-        self.bill(now, cost, tokens);
+        let would_block = self.bill(ledger, now, cost, tokens);
         let after = above();
-        let any = !after.is_empty();
-        (after.into_iter().filter(|leg| !before.contains(leg)).collect(), any)
+        let above_soft_limit = !after.is_empty();
+        let reached = after.into_iter().filter(|leg| !before.contains(leg)).collect();
+        Settled { reached, above_soft_limit, would_block }
     }
 
     /// Nothing was served: all of it comes back, also the request that was counted.
     pub fn undo(self, now: Now) {
+        let route = self.route;
         self.tickets.undo(now);
         if let Some(money) = self.money {
-            money.settle_each(now, &vec![0; self.route.guards.enforced.legs.len()]);
+            money.settle_each(now, &vec![0; route.guards.enforced.legs.len()]);
         }
-        for (index, money, tickets) in self.dry {
-            tickets.undo(now);
-            if let (Some(money), Some((_, room))) = (money, self.route.guards.dry.get(index)) {
-                money.settle_each(now, &vec![0; room.legs.len()]);
-            }
+        for dry in self.dry {
+            dry.undo(now, &route);
         }
     }
 
-    fn bill(self, now: Now, cost: i64, tokens: u64) {
-        let count = i64::try_from(tokens).unwrap_or(i64::MAX);
-        let bill = |room: &Room| -> Vec<i64> {
-            room.legs.iter().map(|l| if l.unit == Unit::Money { cost } else { count }).collect()
-        };
+    /// Bills; policies in dry run that would have refused the call, as is known only now.
+    fn bill(self, ledger: &Ledger, now: Now, cost: i64, tokens: u64) -> Vec<ObjectName> {
         self.tickets.settle(now, tokens);
         if let Some(money) = self.money {
-            money.settle_each(now, &bill(&self.route.guards.enforced));
+            money.settle_each(now, &bills(&self.route.guards.enforced, cost, tokens));
         }
-        for (index, money, tickets) in self.dry {
-            tickets.settle(now, tokens);
-            if let (Some(money), Some((_, room))) = (money, self.route.guards.dry.get(index)) {
-                money.settle_each(now, &bill(room));
+        let mut would_block = Vec::new();
+        for dry in self.dry {
+            let Some((policy, room)) = self.route.guards.dry.get(dry.index) else { continue };
+            if !dry.bill(ledger, now, room, cost, tokens) {
+                would_block.push(policy.clone());
             }
         }
+        would_block
     }
 }

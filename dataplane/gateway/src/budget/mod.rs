@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 pub mod clock;
 pub mod disk;
+mod dry;
 pub mod guards;
 pub mod hold;
 pub mod keeper;

@@ -3,8 +3,9 @@
 
 use super::clock::Clock;
 use super::remote::{Opened, Settings, open};
+use smartflow_ledger::money::NANOS_PER_USD;
 use smartflow_ledger::{Account, AccountSpec, Ledger, Outcome, Period, PodId, Revision};
-use smartflow_rig::redis::RedisServer;
+use smartflow_rig::redis::{RedisServer, Setup};
 use smartflow_store::redis::{Address, Options};
 use std::path::Path;
 use std::sync::Arc;
@@ -104,6 +105,37 @@ fn paid(ledger: &Ledger, clock: Clock, account: &Arc<Account>, amount: i64) -> b
 /// The `field` of an answer of `redis-cli HGETALL` about the ledger.
 fn meta(server: &RedisServer, field: &str) -> String {
     server.cli(&["HGET", "smartflow:ledger:1:meta", field])
+}
+
+#[test]
+fn l13_thousands_of_accounts_with_many_rows_are_said_again_within_seconds_of_a_restart() {
+    const ACCOUNTS: usize = 2_000;
+    let mut server = RedisServer::start_with(Setup { durable: true, ..Setup::default() });
+    let dir = tempfile::tempdir().unwrap();
+    let pod = Pod::start(dir.path(), &server, 1, Duration::from_secs(600));
+    let (ledger, clock) = (&pod.ledger, pod.clock);
+    let all: Vec<_> = (0..ACCOUNTS).map(|n| pod.account(&format!("key/{n}"), NANOS_PER_USD)).collect();
+    let first = &all[0];
+    until("a ledger", PATIENCE, || pod.pays(first, 1));
+    all.iter().for_each(|account| drop(ledger.reserve(clock.now(), &[(account.clone(), 10)])));
+    until("all accounts to be known", PATIENCE, || ledger.has_said_all());
+    // Fifty processes that have ended, in every window.
+    let rows = "local n = 0 for _, key in ipairs(redis.call('KEYS', 'smartflow:ledger:1:w:*')) do \
+                if redis.call('TYPE', key).ok == 'hash' then n = n + 1 for i = 1, 50 do redis.call('HSET', key, \
+                string.format('%032x', i), string.rep('0', 32) .. ' 9 1795262400000 0 900 400 500 0 -') end \
+                redis.call('HDEL', key, 'T') end end return n";
+    assert_eq!(server.cli(&["EVAL", rows, "0"]), ACCOUNTS.to_string());
+    until("all rows to count", PATIENCE, || {
+        all.iter().all(|account| ledger.view(clock.now(), account).spent >= 20_000)
+    });
+    let before = ledger.generation();
+    server.restart();
+    let start = Instant::now();
+    until("it lends again", Duration::from_secs(5), || {
+        ledger.generation() > before && pod.pays(first, NANOS_PER_USD / 10)
+    });
+    assert_eq!(meta(&server, "until_mono"), "", "all was said, not waited for: {:?}", start.elapsed());
+    pod.end();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 
 use super::{Account, Inner, Ledger, Options, exchange::Outbox, lock, mono_millis, predecessor::Predecessor};
 use crate::{
-    account::AccountSpec,
+    account::{AccountId, AccountSpec},
     clock::{LATE_REPORTS, MS, Now},
     lender::{self, Finding, Lender, lock_directory},
     spend_file::{DeadFile, SpendFile},
@@ -104,6 +104,11 @@ impl Ledger {
         // Another thread may have made it meanwhile, with limits from before a reload.
         self.learn_limit(now, &account, spec);
         Ok(account)
+    }
+
+    /// An account of which this process knows already.
+    pub fn known(&self, id: AccountId) -> Option<Arc<Account>> {
+        self.find(id)
     }
 
     fn learn_limit(&self, now: Now, account: &Account, spec: &AccountSpec<'_>) {

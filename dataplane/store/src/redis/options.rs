@@ -46,6 +46,11 @@ pub enum SetupError {
     /// The address is none.
     #[error("--redis: {0}")]
     Address(#[from] AddressError),
+    /// A user without a password: the server would be asked as its default user.
+    #[error(
+        "--redis names the user `{0}`: its password belongs in --redis-password-file (an empty file where it has none)"
+    )]
+    User(String),
     /// The prefix cannot be part of a key.
     #[error("--redis-prefix `{0}`: 1 to 64 letters, digits, `-`, `_` or `.`")]
     Prefix(String),
@@ -74,6 +79,9 @@ impl Options {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if self.prefix.is_empty() || self.prefix.len() > 64 || !self.prefix.chars().all(fits) {
             return Err(SetupError::Prefix(self.prefix));
+        }
+        if let (Some(user), Password::None) = (&self.address.user, &self.password) {
+            return Err(SetupError::User(user.clone()));
         }
         let tls = if self.address.tls { Some(tls::client(self.ca_file.as_deref())?) } else { None };
         Ok(Prepared { options: self, tls })

@@ -218,6 +218,29 @@ async fn row_3_failover_by_sentinel_is_followed_within_seconds_of_it() {
 }
 
 #[tokio::test]
+async fn row_3_a_master_that_sentinels_demote_where_it_is_is_left() {
+    let master = RedisServer::start();
+    let copy = RedisServer::start_with(Setup { replica_of: Some(master.port), ..Setup::default() });
+    let mut sentinels = Sentinel::three(master.port);
+    sentinels[0].knows_replicas(1);
+    let redis = up(options(&sentinel::url(&sentinels))).await;
+    sentinels[0].demote_master();
+    let start = Instant::now();
+    let follows = || redis.state().server().is_some_and(|s| s.host.ends_with(&copy.port.to_string()));
+    let mut writes = false;
+    while !(writes && follows()) {
+        // Only what writes is refused by a replica.
+        writes = redis.run::<String>(cmd("SET").arg("a").arg(1)).await.is_ok();
+        assert!(start.elapsed() < PATIENCE, "stays where it was: {:?}", redis.state());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(
+        master.cli(&["INFO", "replication"]).contains("role:slave"),
+        "it lives, and is another one's copy"
+    );
+}
+
+#[tokio::test]
 async fn a_dedicated_connection_blocks_alone_and_waits_for_replicas() {
     let master = RedisServer::start();
     let redis = up(options(&master.url())).await;

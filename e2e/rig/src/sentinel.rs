@@ -68,6 +68,16 @@ impl Sentinel {
         };
         self.process.until("it knows the replicas", READY, knows);
     }
+
+    /// Has a replica made the master; the old one lives on as a replica.
+    ///
+    /// # Panics
+    /// When it refuses for long.
+    pub fn demote_master(&mut self) {
+        let port = self.port;
+        let begun = move || cli(port, &["SENTINEL", "FAILOVER", MASTER]).trim() == "OK";
+        self.process.until("it begins the failover", READY, begun);
+    }
 }
 
 /// The address of a master that these Sentinels watch, for `--redis`.

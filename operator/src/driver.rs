@@ -9,6 +9,7 @@ use crate::publish::{Ended, Job, OutletError};
 use crate::reconcile::Reconciler;
 use crate::status::{Fleet, Outcome, WriteError, write};
 use crate::telemetry::Telemetry;
+use crate::unseen;
 use crate::watch::Note;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube_client::Client;
@@ -26,8 +27,8 @@ const QUIET: Duration = Duration::from_millis(3);
 const IMPATIENCE: Duration = Duration::from_millis(10);
 /// Notes that are taken at a time.
 const BATCH: usize = 512;
-/// How often it is looked again whether Secrets that stood in the way are gone.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How often it is looked again whether Secrets that stood in the way are gone, and whether missing ones are there.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
 /// What the driver is connected to.
 pub struct Ports {
@@ -59,6 +60,7 @@ pub struct Ports {
 enum Over {
     Status(ObjectRef, Result<Outcome, WriteError>, Option<Notice>),
     Secret(ObjectRef, ObjectName, Result<Made, ApplyError>),
+    Looked(ObjectName, Result<bool, String>),
 }
 
 /// Owns the world.
@@ -121,7 +123,7 @@ impl Driver {
                     let fleet = self.ports.fleet.borrow_and_update().clone();
                     self.fleet(fleet);
                 }
-                _ = again.tick() => self.world.gather.look_again(),
+                _ = again.tick() => self.world.look_again(),
                 _ = stop.changed() => return,
             }
             self.proceed();
@@ -205,6 +207,13 @@ impl Driver {
                 self.tell_accounts();
             }
         }
+        while let Some(secret) = self.world.unseen.take() {
+            let client = self.ports.client.clone();
+            self.work.spawn(async move {
+                let looked = unseen::look(client, &secret).await;
+                Over::Looked(secret, looked)
+            });
+        }
         let Some(term) = self.term else { return };
         let Some(left) = term.left(now) else { return };
         self.publish(term);
@@ -255,6 +264,8 @@ impl Driver {
             }
             Ended::Recalled(specs) => {
                 (self.publishing, self.recalled) = (false, true);
+                let fleet = self.ports.fleet.borrow_and_update().clone();
+                self.fleet(fleet);
                 specs.iter().for_each(|(id, published)| self.world.gather.recall(id, published));
                 self.world.compile(now);
             }
@@ -328,6 +339,11 @@ impl Driver {
                     }
                 };
                 self.world.secrets.end(&id, outcome, now);
+            }
+            Ok(Over::Looked(secret, Ok(is_there))) => self.world.looked(&secret, is_there),
+            Ok(Over::Looked(secret, Err(why))) => {
+                tracing::debug!(%secret, why, "nobody knows whether this Secret lacks its label or is not there");
+                self.world.unseen.failed(&secret);
             }
             Err(error) => tracing::error!(%error, "a task ended early"),
         }

@@ -35,6 +35,8 @@ pub enum Reason {
     GatewayLagging,
     /// A gateway refused what lies in the store.
     GatewayRefused,
+    /// A ready gateway is too old for what an object says.
+    GatewayTooOld,
     /// The ledger was lost by the store; what was read of it was put back.
     LedgerRestored,
 }
@@ -50,6 +52,7 @@ impl Reason {
             Self::Republished => ("Republished", "Publish", EventType::Warning),
             Self::GatewayLagging => ("GatewayLagging", "Follow", EventType::Warning),
             Self::GatewayRefused => ("GatewayRefused", "Follow", EventType::Warning),
+            Self::GatewayTooOld => ("GatewayTooOld", "Publish", EventType::Warning),
             Self::LedgerRestored => ("LedgerRestored", "Restore", EventType::Warning),
         }
     }

@@ -19,6 +19,7 @@
 //! | `secrets` | list, watch (label `smartflow.dev/credential`), get, create | watched namespaces |
 //! | `namespaces` | list, watch | the cluster; not with `--namespaces` |
 //! | `leases` (`coordination.k8s.io`) | get, create, update, patch | its own namespace |
+//! | `pods` | list | its own namespace |
 //! | `events` (`events.k8s.io`) | create, patch | watched namespaces |
 
 pub mod accounts;
@@ -37,9 +38,11 @@ pub mod publish;
 pub mod reconcile;
 pub mod sealing;
 pub mod serve;
+pub mod skew;
 pub mod spend;
 pub mod status;
 pub mod telemetry;
+pub mod unseen;
 pub mod watch;
 
 #[cfg(test)]

@@ -239,11 +239,14 @@ impl RedisOutlet {
         let (content, settings) = (batch.content, batch.settings.clone());
         let world = World { content: batch.content, settings: batch.settings, now: now() };
         let publisher = self.publisher(Some(term)).await?;
+        let keep = batch.keep;
+        let entries =
+            batch.entries.into_iter().filter(|(id, carried)| carried.is_none() || !keep.contains(id));
         let at = if whole {
-            let there = batch.entries.into_iter().filter_map(|(id, carried)| Some((id, carried?)));
-            publisher.publish_all(there, &world).await?
+            let there = entries.filter_map(|(id, carried)| Some((id, carried?)));
+            publisher.publish_all_but(there, &keep, &world).await?
         } else {
-            publisher.publish(batch.entries, &world).await?
+            publisher.publish(entries, &world).await?
         };
         let since =
             self.last.as_ref().filter(|last| last.at == at).map_or_else(Instant::now, |last| last.since);
@@ -256,8 +259,11 @@ impl RedisOutlet {
         // Whoever does not write seals nothing, refreshes nothing, and misses nothing.
         let number = term.filter(|term| term.left(Instant::now()).is_some()).map(|term| term.number);
         self.taken = self.taken.filter(|taken| Some(taken.number) == number);
-        let publisher = self.publisher.as_ref().ok_or(Fault::NoKeys)?;
-        let look = publisher.look().await?;
+        let look = match (&self.publisher, number) {
+            (Some(publisher), _) => publisher.look().await?,
+            (None, Some(_)) => self.publisher(term).await?.look().await?,
+            (None, None) => return Err(Fault::NoKeys),
+        };
         if std::mem::replace(&mut self.forged, look.forged) != look.forged {
             tracing::warn!(forged = look.forged, "heartbeats that are not of this install's gateways");
         }

@@ -53,7 +53,7 @@ impl Scene {
 
 fn batch(content: &str) -> Batch {
     let content = ContentHash::of(content.as_bytes());
-    Batch { entries: Vec::new(), content, settings: Settings::default() }
+    Batch { entries: Vec::new(), keep: Default::default(), content, settings: Settings::default() }
 }
 
 /// T3, T10, fault 10.

@@ -6,6 +6,7 @@ use rand::Rng;
 use smartflow_compile::{Carried, ObjectRef, Settings};
 use smartflow_snapshot::ContentHash;
 use smartflow_transport::publisher::LastGood;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -20,6 +21,8 @@ const LONGEST: Duration = Duration::from_secs(5);
 pub struct Batch {
     /// What gateways are told of objects; `None` = they are gone.
     pub entries: Vec<(ObjectRef, Option<Carried>)>,
+    /// Objects that some ready gateway could not read as they are now: what is published of them stays.
+    pub keep: BTreeSet<ObjectRef>,
     /// Hash of what they were compiled to.
     pub content: ContentHash,
     /// What the compiler was told beside the objects.
@@ -70,7 +73,7 @@ pub enum Job {
         /// What.
         batch: Batch,
     },
-    /// Find out which valid specs were published of objects that are invalid now.
+    /// Find out what there is: which valid specs were published of objects that are invalid now, and what gateways run.
     Recall {
         /// Under which term.
         term: Term,
@@ -89,7 +92,7 @@ pub enum Ended {
         /// The revision that contains it.
         revision: Revision,
     },
-    /// These specs were published.
+    /// These specs were published, and what the gateways run was told.
     Recalled(Vec<(ObjectRef, LastGood)>),
     /// It failed.
     Failed {
@@ -141,7 +144,7 @@ pub async fn run(
         let end = tokio::select! {
             job = jobs.recv() => {
                 let Some(job) = job else { return };
-                let end = work(&mut outlet, job).await;
+                let end = work(&mut outlet, job, &fleet).await;
                 match end {
                     Ended::Failed { .. } => failed.wait().await,
                     _ => failed.last = None,
@@ -165,7 +168,7 @@ pub async fn run(
     }
 }
 
-async fn work(outlet: &mut impl Outlet, job: Job) -> Ended {
+async fn work(outlet: &mut impl Outlet, job: Job, fleet: &watch::Sender<Fleet>) -> Ended {
     match job {
         Job::Publish { term, whole, batch } => {
             let ids: Vec<ObjectRef> = batch.entries.iter().map(|(id, _)| id.clone()).collect();
@@ -176,17 +179,27 @@ async fn work(outlet: &mut impl Outlet, job: Job) -> Ended {
                 }
             }
         }
-        Job::Recall { term, ids } => {
-            let mut found = Vec::new();
-            for id in ids {
-                match outlet.last_good(term, &id).await {
-                    Ok(spec) => found.extend(spec.map(|spec| (id, spec))),
-                    Err(error) => return Ended::Failed { ids: Vec::new(), error },
-                }
+        Job::Recall { term, ids } => match recall(outlet, term, &ids).await {
+            Ok((specs, now)) => {
+                fleet.send_replace(now);
+                Ended::Recalled(specs)
             }
-            Ended::Recalled(found)
-        }
+            Err(error) => Ended::Failed { ids: Vec::new(), error },
+        },
     }
+}
+
+/// What may be published depends on who would have to read it.
+async fn recall(
+    outlet: &mut impl Outlet,
+    term: Term,
+    ids: &[ObjectRef],
+) -> Result<(Vec<(ObjectRef, LastGood)>, Fleet), OutletError> {
+    let mut specs = Vec::new();
+    for id in ids {
+        specs.extend(outlet.last_good(term, id).await?.map(|spec| (id.clone(), spec)));
+    }
+    Ok((specs, outlet.fleet(Some(term)).await?))
 }
 
 async fn look(outlet: &mut impl Outlet, term: Option<Term>, fleet: &watch::Sender<Fleet>) -> Option<Ended> {

@@ -6,11 +6,13 @@ use crate::apply::Made;
 use crate::events::{Notice, Reason};
 use crate::gather::{Gather, Held, Taken, Wanted, is_ours};
 use crate::publish::Batch;
+use crate::skew::Skew;
 use crate::spend::{Figures, Spending, Worth};
 use crate::status::{Extra, Fleet, Known, Outcome, Progress, Queue, Revision, Wish};
+use crate::unseen::{Unseen, unlabelled};
 use crate::watch::{Note, Source, Synced};
 use serde_json::{Value, json};
-use smartflow_compile::{Change, Compiler, Kind, ObjectRef, Settings};
+use smartflow_compile::{Change, Compiler, Kind, ObjectRef, Reason as Fault, Settings};
 use smartflow_snapshot::{Key, ObjectName, Shards};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,6 +44,9 @@ pub struct Reconciler {
     spending: Spending,
     /// Figures that are worth showing when there is room.
     spends: Queue,
+    skew: Skew,
+    /// Secrets that are referred to and were not seen.
+    pub unseen: Unseen,
     /// What is not published as it is.
     unpublished: BTreeSet<ObjectRef>,
     /// This replica publishes and writes.
@@ -76,6 +81,8 @@ impl Reconciler {
             fleet: Fleet::default(),
             spending: Spending::default(),
             spends: Queue::new(SPENDS, usize::MAX, now),
+            skew: Skew::default(),
+            unseen: Unseen::default(),
             unpublished: BTreeSet::new(),
             leads: false,
         }
@@ -89,6 +96,9 @@ impl Reconciler {
         match note {
             Note::Set { seen, .. } => {
                 let id = seen.id.clone();
+                if id.kind == Kind::Secret {
+                    self.unseen.forget(&id.name);
+                }
                 if self.gather.take(*seen) == Taken::Status && is_ours(id.kind) && self.leads {
                     self.look(&id, now);
                 }
@@ -116,6 +126,11 @@ impl Reconciler {
             self.note_change(change, now);
         }
         let compiled = self.compiler.apply(changes);
+        for report in &compiled.reports {
+            if report.findings.iter().any(|f| f.reason == Fault::SecretNotFound) {
+                self.unseen.want(self.compiler.missing_secrets(&report.object));
+            }
+        }
         if self.leads {
             for id in compiled.reports.iter().map(|report| &report.object) {
                 // What is told of these depends on others, too: on who uses the Secret, on the token that is in it.
@@ -191,13 +206,18 @@ impl Reconciler {
     /// What is to be published, once; [`Reconciler::published`] or [`Reconciler::unpublished`] must follow.
     pub fn take_unpublished(&mut self) -> Batch {
         let ids = std::mem::take(&mut self.unpublished);
+        let mut keep = BTreeSet::new();
         let entry = |id: ObjectRef| {
             let carried = self.gather.object(&id).and_then(|object| self.compiler.carry(&object));
+            self.skew.note(&id, carried.as_ref());
+            if self.skew.withholds(&id) {
+                keep.insert(id.clone());
+            }
             (id, carried)
         };
         let entries = ids.into_iter().map(entry).collect();
         let content = self.compiler.snapshot().hash;
-        Batch { entries, content, settings: self.settings.clone() }
+        Batch { entries, keep, content, settings: self.settings.clone() }
     }
 
     /// `ids` are published, all in `revision`. What changed meanwhile waits for the next.
@@ -207,6 +227,25 @@ impl Reconciler {
         self.progress.published(as_they_are, revision);
         for id in ids.iter().filter(|id| is_ours(id.kind)) {
             self.look(id, now);
+        }
+    }
+
+    /// Whether a Secret that was looked for is there, without the label that would have shown it.
+    pub fn looked(&mut self, secret: &ObjectName, is_there: bool) {
+        let id = ObjectRef { kind: Kind::Secret, name: secret.clone() };
+        match self.unseen.found(secret, is_there) {
+            Some(true) => drop(self.gather.take(unlabelled(id))),
+            Some(false) => self.gather.lose(&id),
+            None => {}
+        }
+    }
+
+    /// Looks again for what was not there, or belonged to others.
+    pub fn look_again(&mut self) {
+        self.gather.look_again();
+        let compiler = &self.compiler;
+        for secret in self.unseen.again(|secret| compiler.is_secret_used(secret)) {
+            self.gather.lose(&ObjectRef { kind: Kind::Secret, name: secret });
         }
     }
 
@@ -234,6 +273,14 @@ impl Reconciler {
                 touched.extend(self.gather.all().filter(named).cloned());
             }
         }
+        // While nobody is there, or nobody knows, what was said of skew stays.
+        if let Some(reads) = fleet.known().and_then(|known| known.reads) {
+            let concerned = self.skew.reads(Some(reads));
+            if self.leads {
+                self.unpublished.extend(concerned.iter().cloned());
+            }
+            touched.extend(concerned);
+        }
         self.fleet = fleet;
         if self.leads {
             touched.iter().for_each(|id| self.look(id, now));
@@ -255,7 +302,8 @@ impl Reconciler {
     /// The status of `id` as it should be, and until when it is worth waiting with it.
     fn wish(&mut self, id: &ObjectRef) -> Option<(Wish, Option<Instant>)> {
         let held = self.gather.held(id)?;
-        let report = self.compiler.report(id)?;
+        let mut report = self.compiler.report(id)?;
+        self.skew.judge(&mut report);
         let standing = self.progress.standing(id, held.generation, &held.status, &self.fleet);
         let conditions = report.conditions(&standing.programmed);
         let accepted = conditions.iter().any(|c| c.kind == "Accepted" && c.status == "True");
@@ -376,7 +424,11 @@ fn rejection(id: &ObjectRef, held: &Held, wish: &Wish) -> Option<Notice> {
         return None;
     }
     let closed = wish.conditions.iter().any(|c| c.reason == "Closed");
-    let reason = if closed { Reason::Closed } else { Reason::Rejected };
+    let reason = match now.reason {
+        "GatewayTooOld" => Reason::GatewayTooOld,
+        _ if closed => Reason::Closed,
+        _ => Reason::Rejected,
+    };
     Some(Notice::of(id, &held.uid, reason, now.message.clone()))
 }
 

@@ -70,6 +70,7 @@ async fn the_operator_may_do_its_work_in_every_namespace_and_nothing_else() {
         ("create", "leases.coordination.k8s.io"),
         ("get", "leases/smartflow-operator"),
         ("update", "leases/smartflow-operator"),
+        ("list", "pods"),
     ] {
         assert!(may(&operator, right, &own).await, "it may not {right:?}");
     }

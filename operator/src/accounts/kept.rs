@@ -1,8 +1,8 @@
 //! What was read of the ledger, kept for when the ledger loses it (ledger.md L14). Pure.
 
-use smartflow_ledger::book::Standing;
+use smartflow_ledger::book::{Row, Standing};
 use smartflow_ledger::lender::redis::{PutBack, Stands};
-use smartflow_ledger::{AccountId, PodId};
+use smartflow_ledger::{AccountId, PodId, Window};
 use std::collections::{BTreeSet, HashMap};
 
 /// Windows that ended longer ago take no reports any more: milliseconds.
@@ -51,6 +51,14 @@ impl Kept {
                 .collect::<Vec<_>>()
         };
         self.accounts.values().flat_map(of).collect()
+    }
+
+    /// Rows of a pod that were not closed: account, window, row.
+    #[must_use]
+    pub fn rows_of(&self, pod: PodId) -> Vec<(AccountId, Window, Row)> {
+        let windows = self.accounts.values().flat_map(|stands| stands.windows.iter().map(|s| (stands.account, s)));
+        let rows = windows.flat_map(|(account, s)| s.rows.iter().map(move |row| (account, s.window, *row)));
+        rows.filter(|(_, _, row)| row.pod == pod && row.closed.is_none()).collect()
     }
 
     /// Pods that may hold money.

@@ -6,9 +6,11 @@
 
 mod index;
 mod kept;
+mod pods;
 
 pub use index::{Index, Owned};
 pub use kept::Kept;
+pub use pods::Pods;
 
 use crate::events::Reason;
 use crate::lease::{self, LeaseError, Term};
@@ -95,6 +97,9 @@ pub struct Accounts {
     told: Told,
     index: Index,
     kept: Kept,
+    pods: Pods,
+    /// How long gateways spend what they hold without a word.
+    patience: Duration,
     /// The ledger that was read last.
     generation: Option<u64>,
     /// Whether there was a ledger before the one that is to be made.
@@ -110,8 +115,10 @@ pub struct Accounts {
 impl Accounts {
     /// Nothing is read yet.
     #[must_use]
-    pub fn new(client: Client, lender: RedisLender, lease: lease::Settings) -> Self {
+    pub fn new(client: Client, lender: RedisLender, lease: lease::Settings, patience: Duration) -> Self {
         Self {
+            pods: Pods::new(client.clone(), &lease.namespace),
+            patience,
             client,
             lender,
             lease,
@@ -217,7 +224,27 @@ impl Accounts {
         if !spent.is_empty() {
             news.push(News::Spent(spent));
         }
+        if self.pods.look().await {
+            self.close_gone().await?;
+        }
         Ok(news)
+    }
+
+    /// Closes what pods that are gone held: it is forfeited, shown, and can be written off.
+    async fn close_gone(&self) -> Result<(), AccountsError> {
+        let holders = self.kept.pods();
+        for (pod, silent) in self.lender.silences().await? {
+            if !holders.contains(&pod) || !self.pods.is_gone(pod, silent, self.patience) {
+                continue;
+            }
+            let rows = self.kept.rows_of(pod);
+            for (account, window, row) in &rows {
+                self.lender.close(*account, *window, row).await?;
+            }
+            self.lender.leave(pod).await?;
+            tracing::warn!(%pod, rows = rows.len(), "a gateway is gone: what it held is forfeited");
+        }
+        Ok(())
     }
 
     /// Makes a ledger where there is none. That is noted before, so that no later replica takes one that was lost for one

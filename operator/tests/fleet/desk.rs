@@ -4,12 +4,15 @@ use crate::gateway::{Gateway, connect};
 use crate::operator::Operator;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kube_client::config::{KubeConfigOptions, Kubeconfig};
+use kube_client::{Client, Config};
 use serde_json::Value;
 use smartflow_rig::cluster::{Cluster, Kubectl, Said, Write, until};
 use smartflow_rig::redis::RedisServer;
 use smartflow_store::redis::cmd;
 use smartflow_transport::Ring;
 use std::collections::BTreeMap;
+use std::process::{Command, Output};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -52,6 +55,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) kubectl: Kubectl,
     pub(crate) namespace: String,
+    /// Where the operator has its Lease and the sealing key.
+    own: String,
     pub(crate) redis: RedisServer,
     pub(crate) home: TempDir,
 }
@@ -62,7 +67,21 @@ impl<'a> Desk<'a> {
         let kubectl = cluster.kubectl().in_namespace(&namespace);
         let redis = RedisServer::start();
         let home = tempfile::tempdir().unwrap();
-        Self { cluster, kubectl, namespace, redis, home }
+        let own = namespace.clone();
+        Self { cluster, kubectl, namespace, own, redis, home }
+    }
+
+    /// The operator lives in a namespace of its own from now on.
+    pub(crate) async fn apart(&mut self) {
+        self.own = self.cluster.namespace("operator", &[]).await;
+    }
+
+    /// A client as the administrator, for many requests at a time.
+    pub(crate) async fn client(&self) -> Client {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let config = Kubeconfig::read_from(self.cluster.kubeconfig()).unwrap();
+        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+        Client::try_from(config).unwrap()
     }
 
     /// Starts a replica that serves this namespace only.
@@ -72,10 +91,10 @@ impl<'a> Desk<'a> {
 
     /// Starts one with another address of Redis, and further flags.
     pub(crate) fn operator_with(&self, redis: &str, more: &[&str]) -> Operator {
-        let Self { namespace, .. } = self;
+        let Self { namespace, own, .. } = self;
         let flags = [
             format!("--namespaces={namespace}"),
-            format!("--namespace={namespace}"),
+            format!("--namespace={own}"),
             format!("--leader-lease-duration={}s", LEASE.as_secs()),
             format!("--redis={redis}"),
             // On a busy machine an answer may take longer than the 100 ms of the default.
@@ -85,11 +104,27 @@ impl<'a> Desk<'a> {
         Operator::start(self.home.path(), self.cluster.kubeconfig(), &flags)
     }
 
+    /// What `smartflow-operator budget` prints.
+    pub(crate) fn budget(&self, arguments: &[&str]) -> String {
+        let ran = self.try_budget(arguments);
+        let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert!(ran.status.success(), "{arguments:?}: {err}");
+        out.into_owned()
+    }
+
+    /// Runs `smartflow-operator budget`.
+    pub(crate) fn try_budget(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_smartflow-operator"));
+        command.env("KUBECONFIG", self.cluster.kubeconfig()).arg("--redis-timeout=2s");
+        command.arg(format!("--redis={}", self.redis.url())).arg("budget").args(arguments).output().unwrap()
+    }
+
     /// The sealing keys, once the operator made them.
     pub(crate) async fn ring(&self) -> Ring {
         let get = ["get", "secret/smartflow-sealing-key", "--output=jsonpath={.data.key}"];
-        until("the sealing key is made", SOON, async || self.kubectl.run(&get).await.ok).await;
-        let encoded = self.kubectl.run(&get).await.done();
+        let kubectl = self.cluster.kubectl().in_namespace(&self.own);
+        until("the sealing key is made", SOON, async || kubectl.run(&get).await.ok).await;
+        let encoded = kubectl.run(&get).await.done();
         let text = String::from_utf8(STANDARD.decode(encoded.trim()).unwrap()).unwrap();
         Ring::parse(&text).unwrap()
     }

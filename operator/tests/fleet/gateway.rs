@@ -102,6 +102,13 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// What it could not use: `Kind namespace/name`, and why.
+    pub(crate) fn unusable(&self) -> Vec<(String, String)> {
+        self.state.lock().unwrap().unusable.clone()
+    }
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);

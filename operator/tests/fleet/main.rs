@@ -8,4 +8,6 @@ mod gateway;
 mod leaders;
 mod operator;
 mod published;
+mod skew;
 mod spend;
+mod steady;

@@ -74,6 +74,13 @@ impl Purse {
         self.say(of, Totals { granted, spent, ..Totals::default() }, None, false).await;
     }
 
+    /// Is lent what it never reports to have spent.
+    async fn holds(&mut self, of: (AccountId, Window), spent: i64, held: i64) {
+        let granted = self.say(of, Totals::default(), Some(spent + held), false).await;
+        let returned = granted - spent - held;
+        self.say(of, Totals { granted, spent, returned, overrun: 0 }, None, false).await;
+    }
+
     /// Ends, and takes along what it still held.
     async fn dies(&mut self, of: (AccountId, Window), spent: i64, held: i64) {
         let granted = self.say(of, Totals::default(), Some(spent + held), false).await;
@@ -197,4 +204,46 @@ async fn what_ended_gateways_spent_is_known_even_when_ledger_and_operator_are_lo
     let lost = desk.redis.cli(&["HGET", "smartflow:ledger:1:meta", "lost"]);
     assert_eq!(lost, "1");
     assert_eq!(desk.redis.cli(&["SMEMBERS", "smartflow:ledger:1:awaited"]), "-");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_gateway_that_is_gone_held_is_shown_and_an_administrator_frees_it() {
+    let desk = Desk::new(Cluster::shared().await).await;
+    // A pod that is of no cluster is waited for twice this long.
+    let _operator = desk.operator_with(&desk.redis.url(), &["--lease-duration=2s"]);
+    desk.apply(&[PROVIDER, KEY].concat()).await;
+    shows(&desk, "alice", "spentUSD", "0").await;
+    let alice = account(&desk.namespace, "alice");
+    let (mut gone, mut lives) = (Purse::new(&desk).await, Purse::new(&desk).await);
+    gone.holds(alice, 3 * USD, USD).await;
+    shows(&desk, "alice", "spentUSD", "3").await;
+    assert!(status(&desk, "alice").await["unattributedUSD"].is_null(), "it may still spend it");
+    let mut closed = async || {
+        // One that is heard is not gone.
+        lives.spends(alice, USD / 2).await;
+        status(&desk, "alice").await["unattributedUSD"] == "1"
+    };
+    let began = Instant::now();
+    while !closed().await {
+        assert!(began.elapsed() < SOON, "what it held is not shown: {}", status(&desk, "alice").await);
+    }
+    let rows = lives.lender.standing(alice.0).await.unwrap().remove(0).rows;
+    let of = |who: Incarnation| rows.iter().find(|row| row.incarnation == who).unwrap();
+    assert!(of(gone.incarnation).closed.is_some() && of(lives.incarnation).closed.is_none());
+
+    let key = format!("{}/alice", desk.namespace);
+    let shown = desk.budget(&["show", &key]);
+    assert!(shown.contains("spent 3.5") && shown.contains("lost with gateways that are gone 1"), "{shown}");
+    let freed = desk.budget(&["write-off", &key]);
+    assert!(freed.starts_with("1 US dollars are free again"), "{freed}");
+    let free = async || status(&desk, "alice").await["unattributedUSD"].is_null();
+    until("nothing is lost any more", SOON, free).await;
+    // What is there is not forgotten; what is deleted is, and one of its name begins anew.
+    let refused = desk.try_budget(&["purge", &key, "--period=daily"]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("delete it first"));
+    let _ = desk.run(&["delete", "virtualkey/alice", "--wait=true"]).await.done();
+    assert!(desk.budget(&["purge", &key, "--period=daily"]).contains("forgotten"));
+    desk.apply(KEY).await;
+    shows(&desk, "alice", "spentUSD", "0").await;
+    assert_eq!(status(&desk, "alice").await["remainingUSD"], "10");
 }

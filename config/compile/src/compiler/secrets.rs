@@ -59,9 +59,10 @@ impl Secrets {
         let SecretKey { name, key } = secret;
         let Some((data, _)) = self.entries.get(&ObjectName::new(namespace, &**name)) else {
             let fix = format!(
-                "Create Secret {name} in namespace {namespace}, with the label {CREDENTIAL_LABEL}: \"true\"."
+                "Create Secret {name} in namespace {namespace} with that label, or add the label to it."
             );
-            let message = format!("There is no Secret {namespace}/{name}.");
+            let message =
+                format!("There is no Secret {namespace}/{name} with the label {CREDENTIAL_LABEL}: \"true\".");
             return Err(Finding::reference(Reason::SecretNotFound, &format!("{path}.name"), message, fix));
         };
         if !data.labelled {
@@ -93,6 +94,18 @@ impl Secrets {
 }
 
 impl Compiler {
+    /// Secrets that an object refers to and that are not there.
+    pub fn missing_secrets(&self, id: &ObjectRef) -> impl Iterator<Item = &ObjectName> {
+        let used = self.secrets.uses.get(id).into_iter().flatten();
+        used.filter(|secret| !self.secrets.entries.contains_key(*secret))
+    }
+
+    /// True when some object refers to a Secret of this name.
+    #[must_use]
+    pub fn is_secret_used(&self, secret: &ObjectName) -> bool {
+        self.secrets.users.contains_key(secret)
+    }
+
     /// Notes which Secrets an object refers to now. Returns those, and those that it referred to before.
     pub(super) fn use_secrets<'a>(
         &mut self,

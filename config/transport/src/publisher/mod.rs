@@ -30,7 +30,7 @@ use read::{Held, read, read_one};
 use smartflow_compile::{Carried, ObjectRef, Settings};
 use smartflow_snapshot::ContentHash;
 use smartflow_store::redis::{Dedicated, Redis, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use window::Window;
 
 /// How often a set that changes while it is read is read again.
@@ -198,13 +198,27 @@ impl Publisher {
         objects: impl IntoIterator<Item = (ObjectRef, Carried)>,
         world: &World,
     ) -> Result<Revision, PublishError> {
-        let mut gone: HashMap<ObjectRef, ()> = self.held.keys().map(|id| (id.clone(), ())).collect();
+        self.publish_all_but(objects, &BTreeSet::new(), world).await
+    }
+
+    /// [`Publisher::publish_all`], but what is published of the objects in `keep` stays as it is, if it is.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub async fn publish_all_but(
+        &mut self,
+        objects: impl IntoIterator<Item = (ObjectRef, Carried)>,
+        keep: &BTreeSet<ObjectRef>,
+        world: &World,
+    ) -> Result<Revision, PublishError> {
+        let others = self.held.keys().filter(|id| !keep.contains(*id));
+        let mut gone: BTreeSet<ObjectRef> = others.cloned().collect();
         let mut changes = Vec::new();
         for (id, carried) in objects {
             gone.remove(&id);
             changes.push((id, Some(carried)));
         }
-        changes.extend(gone.into_keys().map(|id| (id, None)));
+        changes.extend(gone.into_iter().map(|id| (id, None)));
         self.publish(changes, world).await
     }
 

@@ -1,6 +1,8 @@
 //! What the operator does with the ledger (L14, L14a): it makes it, reads what moved, and puts back what was lost.
 
-use smartflow_store::redis::{cmd, pipe};
+use std::time::Duration;
+
+use smartflow_store::redis::{Redis, Value, cmd, pipe};
 
 use super::{LenderError, RedisLender, away, wire};
 use crate::{
@@ -138,6 +140,31 @@ impl RedisLender {
                 asked.into_iter().filter_map(|s| wire::page(s.window, limit, pages.next()?)).collect();
         }
         Ok(all)
+    }
+
+    /// For how long each pod was not heard, by the ledger's clock; pods that were never heard are left out.
+    ///
+    /// # Errors
+    /// Redis did not answer.
+    pub async fn silences(&self) -> Result<Vec<(PodId, Duration)>, LenderError> {
+        let base = self.base();
+        let mut all = pipe();
+        all.cmd("TIME");
+        all.cmd("HGET").arg(format!("{base}:meta")).arg("shift");
+        all.cmd("ZRANGE").arg(format!("{base}:fleet")).arg(0).arg(-1).arg("WITHSCORES");
+        let mut answers = self.redis.pipeline(&all).await.map_err(away)?.into_iter();
+        let mut next = || answers.next().unwrap_or(Value::Nil);
+        let (seconds, micros): (i64, i64) = Redis::answer(next()).map_err(away)?;
+        let shift: Option<i64> = Redis::answer(next()).map_err(away)?;
+        let heard: Vec<(String, f64)> = Redis::answer(next()).map_err(away)?;
+        let now = (seconds * 1_000_000 + micros + shift.unwrap_or(0)) / 1_000;
+        let silent = |(pod, at): (String, f64)| {
+            // A score is milliseconds since 1970: exact in a double.
+            #[allow(clippy::cast_possible_truncation)]
+            let millis = u64::try_from(now - at as i64).unwrap_or(0);
+            Some((PodId(wire::id(&pod)?), Duration::from_millis(millis)))
+        };
+        Ok(heard.into_iter().filter_map(silent).collect())
     }
 
     /// Closes an incarnation whose pod is gone from the API (L5a): what it held is forfeited at once. `row` as last read.

@@ -114,9 +114,8 @@ pub async fn run<O: Outlet>(
     let about = events::lease(&lease.namespace, &lease.name);
     let (told_in, told) = watched::channel(Told::default());
     let (news_in, news) = mpsc::channel(NEWS);
-    let reader = ledger.map(|lender| {
-        Accounts::new(client.clone(), lender, lease.clone(), settings.lease_duration)
-    });
+    let reader =
+        ledger.map(|lender| Accounts::new(client.clone(), lender, lease.clone(), settings.lease_duration));
     let elector = Elector::new(client.clone(), lease, terms_in);
 
     let mut watches = watch::start(&client, &sources, &notes_in);

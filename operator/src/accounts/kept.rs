@@ -56,7 +56,8 @@ impl Kept {
     /// Rows of a pod that were not closed: account, window, row.
     #[must_use]
     pub fn rows_of(&self, pod: PodId) -> Vec<(AccountId, Window, Row)> {
-        let windows = self.accounts.values().flat_map(|stands| stands.windows.iter().map(|s| (stands.account, s)));
+        let windows =
+            self.accounts.values().flat_map(|stands| stands.windows.iter().map(|s| (stands.account, s)));
         let rows = windows.flat_map(|(account, s)| s.rows.iter().map(move |row| (account, s.window, *row)));
         rows.filter(|(_, _, row)| row.pod == pod && row.closed.is_none()).collect()
     }

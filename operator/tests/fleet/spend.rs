@@ -240,7 +240,9 @@ async fn what_a_gateway_that_is_gone_held_is_shown_and_an_administrator_frees_it
     until("nothing is lost any more", SOON, free).await;
     // What is there is not forgotten; what is deleted is, and one of its name begins anew.
     let refused = desk.try_budget(&["purge", &key, "--period=daily"]);
-    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("delete it first"));
+    assert!(
+        !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("delete it first")
+    );
     let _ = desk.run(&["delete", "virtualkey/alice", "--wait=true"]).await.done();
     assert!(desk.budget(&["purge", &key, "--period=daily"]).contains("forgotten"));
     desk.apply(KEY).await;

@@ -60,6 +60,7 @@ impl Purse {
             limit: Some((10 * USD, Revision { epoch: 1, number: 1 })),
             close,
             closed_total: 0,
+            counted: false,
         };
         let (incarnation, pod) = (self.incarnation, self.pod);
         let batch = Batch { incarnation, pod, recalls_after: u64::MAX, money: vec![ask], rates: Vec::new() };

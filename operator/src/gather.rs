@@ -3,7 +3,7 @@
 
 use crate::watch::{Body, Seen, TokenSecret};
 use serde_json::Value;
-use smartflow_compile::{Change, Finding, Kind, Object, ObjectRef, Reason};
+use smartflow_compile::{Change, Finding, Kind, Object, ObjectRef, Reason, Settings};
 use smartflow_snapshot::ObjectName;
 use smartflow_transport::publisher::LastGood;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// All objects, as they were last seen.
 #[derive(Default)]
 pub struct Gather {
+    settings: Settings,
     objects: HashMap<ObjectRef, Held>,
     tokens: HashMap<ObjectName, TokenSecret>,
     claims: Claims,
@@ -90,6 +91,12 @@ impl Claims {
 }
 
 impl Gather {
+    /// Nothing was seen yet.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self { settings: settings.clone(), ..Self::default() }
+    }
+
     /// An object as it was last seen.
     #[must_use]
     pub fn held(&self, id: &ObjectRef) -> Option<&Held> {
@@ -158,7 +165,7 @@ impl Gather {
             return Taken::Status;
         }
         let created = created(&manifest);
-        let object = match declared(manifest) {
+        let object = match declared(manifest, &self.settings) {
             Ok(object) => object,
             Err(finding) => {
                 tracing::warn!(object = %id, %finding, "an object is left as it was");
@@ -184,7 +191,7 @@ impl Gather {
             _ if valid => drop(self.kept.remove(&id)),
             Some(old) if old.uid != uid => drop(self.kept.remove(&id)),
             Some(old) if old.valid => {
-                let spec = read(&old.manifest).and_then(|old| old.spec().map(Into::into));
+                let spec = read(&old.manifest, &self.settings).and_then(|old| old.spec().map(Into::into));
                 self.kept.extend(spec.map(|spec| (id.clone(), spec)));
             }
             _ => {}
@@ -271,7 +278,7 @@ impl Gather {
         // What grants is over as soon as its end is wished for; what restricts, when it is gone.
         let held = held.filter(|held| !held.leaving || id.kind == Kind::Policy);
         let Some((held, object)) =
-            held.and_then(|held| Some((held, object.or_else(|| read(&held.manifest))?)))
+            held.and_then(|held| Some((held, object.or_else(|| read(&held.manifest, &self.settings))?)))
         else {
             if id.kind == Kind::VirtualKey {
                 self.claims.set(&id.name, None);
@@ -323,14 +330,14 @@ pub fn is_ours(kind: Kind) -> bool {
     !matches!(kind, Kind::Secret | Kind::Namespace)
 }
 
-fn read(manifest: &str) -> Option<Object> {
-    declared(serde_json::from_str(manifest).ok()?).ok()
+fn read(manifest: &str, settings: &Settings) -> Option<Object> {
+    declared(serde_json::from_str(manifest).ok()?, settings).ok()
 }
 
 /// The object, with when it was created.
-fn declared(manifest: Value) -> Result<Object, Finding> {
+fn declared(manifest: Value, settings: &Settings) -> Result<Object, Finding> {
     let created = created(&manifest);
-    Ok(Object::read(manifest)?.with_created(created))
+    Ok(Object::read(manifest)?.with_created(created).confined(settings))
 }
 
 /// Unix seconds; 0 = not known.

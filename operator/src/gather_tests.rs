@@ -133,6 +133,18 @@ fn the_last_valid_spec_serves_and_a_new_object_of_the_name_does_not_inherit_it()
 }
 
 #[test]
+fn a_policy_that_is_edited_to_concern_others_only_restricts_as_before() {
+    let limited = |namespaces: &[&str]| json!({ "limits": { "requestsPerMinute": 1 }, "targets": { "namespaces": namespaces } });
+    let mut world = World::of([seen(Kind::Policy, "p", limited(&["n"]))]);
+    assert_eq!(world.serving(Kind::Policy, "p"), Some(Serving::Current));
+    world.take([seen(Kind::Policy, "p", limited(&["typo"]))]);
+    assert_eq!(world.serving(Kind::Policy, "p"), Some(Serving::LastGood));
+    assert_eq!(world.reasons(Kind::Policy, "p"), [Reason::NotAllowed]);
+    world.take([Seen { uid: "u2".into(), ..seen(Kind::Policy, "p", limited(&["typo"])) }]);
+    assert_eq!(world.serving(Kind::Policy, "p"), Some(Serving::Closed), "nothing is known of a new one");
+}
+
+#[test]
 fn a_status_alone_compiles_nothing() {
     let mut world = World::of([key(json!({ "models": ["*"] }))]);
     let mut again = key(json!({ "models": ["*"] }));

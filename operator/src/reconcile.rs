@@ -72,7 +72,7 @@ impl Reconciler {
     pub fn new(sources: &[Source], settings: &Settings, now: Instant) -> Self {
         Self {
             synced: Synced::new(sources),
-            gather: Gather::default(),
+            gather: Gather::new(settings),
             progress: Progress::default(),
             statuses: Queue::new(STATUSES.0, STATUSES.1, now),
             secrets: Queue::new(SECRETS.0, SECRETS.1, now),

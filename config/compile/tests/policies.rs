@@ -6,7 +6,7 @@ mod declare;
 
 use declare::{policy, report, said, world};
 use serde_json::{Value, json};
-use smartflow_compile::{Compiled, Kind, Object, Reason, Serving};
+use smartflow_compile::{Change, Compiled, Compiler, Kind, Object, Reason, Serving, Settings};
 use smartflow_snapshot::{BudgetPer, Effect, Enforcement, Policy, Targets};
 
 fn only(compiled: &Compiled) -> Option<&Policy> {
@@ -42,9 +42,41 @@ fn a_policy_cannot_reach_into_other_namespaces() {
     let fault = vec![(Reason::NotAllowed, "spec.targets.namespaces".to_owned())];
     assert_eq!(said(&both, Kind::Policy, "a", "p"), fault);
     let other = world([policy("a", "p", limited(json!({ "targets": { "namespaces": ["b"] } })))]);
-    assert_eq!(only(&other), None);
+    let closed = only(&other).unwrap();
+    assert!(matches!(closed.effect, Effect::Closed { .. }), "it does not drop what it restricts");
+    assert_eq!(namespaces(closed), ["a"]);
     assert_eq!(said(&other, Kind::Policy, "a", "p"), fault);
-    assert_eq!(report(&other, Kind::Policy, "a", "p").serving, Serving::Nothing);
+    assert_eq!(report(&other, Kind::Policy, "a", "p").serving, Serving::Closed);
+}
+
+#[test]
+fn an_edit_that_names_other_namespaces_only_lifts_nothing() {
+    let settings = Settings { platform_namespaces: vec!["platform".to_owned()] };
+    let away = json!({ "targets": { "namespaces": ["typo"] } });
+    let before = policy("a", "p", limited(json!({}))).confined(&settings);
+    assert!(before.is_valid());
+    let kept = before.spec().unwrap();
+    let edited = policy("a", "p", limited(away.clone())).confined(&settings);
+    assert!(!edited.is_valid() && edited.spec().is_none());
+    let fault = vec![(Reason::NotAllowed, "spec.targets.namespaces".to_owned())];
+    let served = world([edited.clone().with_last_good(kept)]);
+    assert!(matches!(only(&served).unwrap().effect, Effect::Restrict { .. }));
+    assert_eq!(report(&served, Kind::Policy, "a", "p").serving, Serving::LastGood);
+    assert_eq!(said(&served, Kind::Policy, "a", "p"), fault);
+    // Pods are told of it what the operator found.
+    for object in [edited.clone().with_last_good(kept), edited] {
+        let compiled = |object: Object| {
+            let mut compiler = Compiler::new(&settings);
+            compiler.apply([Change::Set(Box::new(object))]);
+            compiler
+        };
+        let operator = compiled(object.clone());
+        let carried = serde_json::to_vec(&operator.carry(&object).unwrap()).unwrap();
+        let carried = serde_json::from_slice(&carried).unwrap();
+        let pod = compiled(Object::carried(object.id().clone(), carried).unwrap());
+        assert_eq!(pod.snapshot().hash, operator.snapshot().hash);
+    }
+    assert!(policy("platform", "p", limited(away)).confined(&settings).is_valid());
 }
 
 #[test]

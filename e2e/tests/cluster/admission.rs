@@ -75,6 +75,95 @@ async fn only_those_who_may_lift_weaken_or_delete_a_policy() {
     let _ = place.exempt.run(&["delete", "policies.smartflow.dev", "guard"]).await.done();
 }
 
+/// A policy can be emptied without touching `enforcement`, too.
+#[tokio::test]
+async fn a_policy_that_stays_on_is_weakened_by_those_who_may_lift_alone() {
+    let place = place("weaker").await;
+    let full = json!({
+        "targets": { "teams": ["red", "blue"] },
+        "limits": { "per": "User", "requestsPerMinute": 5, "tokensPerDay": 1000 },
+        "budget": { "limitUSD": "9.5", "period": "Daily" },
+        "access": { "groups": { "deny": ["guests"] } },
+    });
+    let with = |path: &str, value: Value| {
+        let mut spec = full.clone();
+        let (parent, field) = path.rsplit_once('/').unwrap();
+        let parent = spec.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        match value {
+            Value::Null => drop(parent.remove(field)),
+            value => drop(parent.insert(field.to_owned(), value)),
+        }
+        manifest("Policy", "guard", &spec)
+    };
+    let same = with("/limits/per", json!("User"));
+    let _ = place.lead.apply(&same).await.done();
+    let weaker = [
+        with("/targets/teams", json!(["red"])),
+        with("/targets/users", json!(["ann"])),
+        with("/targets/namespaces", json!(["typo"])),
+        with("/limits", Value::Null),
+        with("/limits/requestsPerMinute", json!(6)),
+        with("/limits/tokensPerDay", Value::Null),
+        with("/limits/per", json!("Key")),
+        with("/budget", Value::Null),
+        with("/budget/limitUSD", json!("10")),
+        with("/budget/period", json!("Weekly")),
+        with("/access", Value::Null),
+        with("/access/groups/deny", json!(["others"])),
+    ];
+    for weaker in &weaker {
+        let said = place.lead.apply(weaker).await.refused();
+        assert!(said.contains("only those who may `lift` policies"), "{weaker}: {said}");
+    }
+    let stricter = [
+        with("/targets/teams", json!(["blue", "green", "red"])),
+        with("/targets", Value::Null),
+        with("/limits/requestsPerMinute", json!(4)),
+        with("/limits/maxParallel", json!(1)),
+        with("/budget/limitUSD", json!("9.25")),
+    ];
+    for stricter in &stricter {
+        let _ = place.lead.apply(stricter).await.done();
+        let _ = place.exempt.apply(&same).await.done();
+    }
+    let _ = place.exempt.apply(&weaker[0]).await.done();
+}
+
+#[tokio::test]
+async fn the_account_of_the_operator_makes_tokens_of_keys_and_its_sealing_key_alone() {
+    let place = place("secrets").await;
+    let namespace = place.admin.get(&["rolebinding", "policies"]).await["metadata"]["namespace"].clone();
+    let account = format!("system:serviceaccount:{}:smartflow-operator", namespace.as_str().unwrap());
+    let other = "system:serviceaccount:elsewhere:smartflow-operator";
+    let create = ["create", "role", "secrets", "--verb=create,get", "--resource=secrets"];
+    let _ = place.admin.run(&create).await.done();
+    let users = [format!("--user={account}"), format!("--user={other}")];
+    let bind = ["create", "rolebinding", "secrets", "--role=secrets", &users[0], &users[1]];
+    let _ = place.admin.run(&bind).await.done();
+    let own = place.admin.clone().acting_as(&account, &["system:serviceaccounts"]);
+    let other = place.admin.clone().acting_as(other, &["system:serviceaccounts"]);
+    let dry = ["create", "secret", "generic", "anything", "--dry-run=server"];
+    let active = async || !own.run(&dry).await.ok;
+    until("the server applies the sample", Duration::from_secs(60), active).await;
+    let make = async |by: &Kubectl, kind: &str, name: &str| {
+        let annotations = json!({ "kubernetes.io/service-account.name": "default" });
+        let metadata = json!({ "name": name, "annotations": annotations });
+        let secret = json!({ "apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata });
+        by.run_with(&["create", "-f", "-"], &secret.to_string()).await
+    };
+    for (by, kind, name) in [
+        (&own, "kubernetes.io/service-account-token", "stolen"),
+        (&own, "Opaque", "anything"),
+        (&other, "Opaque", "smartflow-sealing-key"),
+    ] {
+        let said = make(by, kind, name).await.refused();
+        assert!(said.contains("smartflow-sealing-key beside itself"), "{said}");
+    }
+    let _ = make(&own, "Opaque", "smartflow-sealing-key").await.done();
+    let _ = make(&other, "smartflow.dev/virtual-key", "alice").await.done();
+    let _ = make(&place.admin, "Opaque", "anything").await.done();
+}
+
 #[tokio::test]
 async fn leaving_the_field_out_is_enforcing() {
     let place = place("default").await;

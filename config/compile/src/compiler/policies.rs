@@ -1,8 +1,9 @@
 //! Policies: where they may reach.
 
-use super::{Compiler, Dirty, entry_hash};
+use super::{Compiler, Dirty, Settings, entry_hash};
 use crate::finding::{Finding, Reason};
 use crate::kind::policy::PolicyDraft;
+use crate::object::{Body, Object};
 use crate::report::Serving;
 use smartflow_snapshot::{ContentHash, Effect, ObjectName, Policy};
 use std::collections::BTreeMap;
@@ -56,10 +57,9 @@ impl Policies {
             Some((policy, _)) if matches!(policy.effect, Effect::Closed { .. }) => Serving::Closed,
             Some(_) if entry.last_good => Serving::LastGood,
             Some(_) => Serving::Current,
-            // `enforcement: Off` is in force as it stands; a policy that may not reach its targets is not.
-            None if entry.draft.policy.is_none() && entry.last_good => Serving::LastGood,
-            None if entry.draft.policy.is_none() => Serving::Current,
-            None => Serving::Nothing,
+            // `enforcement: Off` is in force as it stands.
+            None if entry.last_good => Serving::LastGood,
+            None => Serving::Current,
         };
         Some((serving, entry.own.iter().chain(&entry.reach).cloned().collect()))
     }
@@ -77,29 +77,52 @@ impl Compiler {
             let Some(policy) = &entry.draft.policy else { continue };
             let (policy, finding) = reach(policy.clone(), everywhere);
             entry.reach = finding;
-            if let Some(policy) = policy {
-                let hash = entry_hash("policy", &policy);
-                self.snapshot.hash = self.snapshot.hash.plus(hash);
-                entry.served = Some((Arc::new(policy), hash));
-            }
+            let hash = entry_hash("policy", &policy);
+            self.snapshot.hash = self.snapshot.hash.plus(hash);
+            entry.served = Some((Arc::new(policy), hash));
         }
         let served = self.policies.entries.values().filter_map(|e| e.served.as_ref());
         self.snapshot.policies = served.map(|(policy, _)| policy.clone()).collect();
     }
 }
 
-/// Keeps a policy to its own namespace, unless it may reach `everywhere`.
-fn reach(mut policy: Policy, everywhere: bool) -> (Option<Policy>, Option<Finding>) {
+/// Keeps a policy to its own namespace, unless it may reach `everywhere`. One that names others only would restrict nobody:
+/// it is closed there, as any that is invalid.
+fn reach(mut policy: Policy, everywhere: bool) -> (Policy, Option<Finding>) {
     if everywhere {
-        return (Some(policy), None);
+        return (policy, None);
     }
     let home: Box<str> = (&*policy.name.namespace).into();
     let written = std::mem::replace(&mut policy.targets.namespaces, [home.clone()].into());
     if written.iter().all(|n| *n == home) {
-        return (Some(policy), None);
+        return (policy, None);
     }
     let message = format!("A policy of namespace {home} concerns calls of {home} only.");
     let fix = "Leave namespaces out, or put the policy into a platform namespace.";
     let finding = Finding::error(Reason::NotAllowed, "spec.targets.namespaces", message, fix);
-    (written.contains(&home).then_some(policy), Some(finding))
+    if !written.contains(&home) && !matches!(policy.effect, Effect::Closed { .. }) {
+        policy.effect = Effect::Closed { reason: finding.to_string().into() };
+    }
+    (policy, Some(finding))
+}
+
+impl Object {
+    /// Takes a policy for invalid that may not reach whom it names where it is, and nobody else: by itself it is sound,
+    /// so that it needs `settings` to say so. Before [`Object::with_last_good`].
+    #[must_use]
+    pub fn confined(mut self, settings: &Settings) -> Self {
+        let Body::Policy(draft) = &self.body else { return self };
+        let Some(policy) = draft.policy.as_ref().filter(|_| self.is_valid()) else { return self };
+        let home = &*self.id.name.namespace;
+        let named = &policy.targets.namespaces;
+        let at_home = named.is_empty() || named.iter().any(|n| **n == *home);
+        if at_home || settings.platform_namespaces.iter().any(|p| p == home) {
+            return self;
+        }
+        let (closed, finding) = reach(policy.clone(), false);
+        self.body = Body::Policy(Arc::new(PolicyDraft { policy: Some(closed) }));
+        self.findings.extend(finding);
+        self.spec = None;
+        self
+    }
 }

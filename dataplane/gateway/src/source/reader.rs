@@ -25,6 +25,7 @@ pub(super) struct Reader {
     /// `None` = nothing is kept and no token is made (`check`).
     data: Option<DataDir>,
     compiler: Compiler,
+    settings: Settings,
     inventory: Inventory,
     /// Files at fault.
     files: BTreeMap<Arc<str>, FileFindings>,
@@ -77,6 +78,7 @@ impl Reader {
             credentials,
             data,
             compiler: Compiler::new(&settings),
+            settings,
             inventory: Inventory::default(),
             files: BTreeMap::new(),
             unread: BTreeSet::new(),
@@ -245,7 +247,7 @@ impl Reader {
         for (id, copies) in copies {
             let Some(object) = self.one_of(&id, copies, &texts) else { continue };
             let before = if released.contains(&id) { Some(&reread) } else { None };
-            let object = self.with_last_good(object, before);
+            let object = self.with_last_good(object.confined(&self.settings), before);
             changes.push(Change::Set(Box::new(self.with_token(object))));
         }
         changes

@@ -125,13 +125,17 @@ fn l13_thousands_of_accounts_with_many_rows_are_said_again_within_seconds_of_a_r
                 string.format('%032x', i), string.rep('0', 32) .. ' 9 1795262400000 0 900 400 500 0 -') end \
                 redis.call('HDEL', key, 'T') end end return n";
     assert_eq!(server.cli(&["EVAL", rows, "0"]), ACCOUNTS.to_string());
-    until("all rows to count", PATIENCE, || {
-        all.iter().all(|account| ledger.view(clock.now(), account).spent >= 20_000)
+    // Who has counted is not looked at again: a look at what is a second old asks anew.
+    let mut waiting: Vec<_> = all.iter().collect();
+    until("all rows to count", PATIENCE * 2, || {
+        waiting.retain(|account| ledger.view(clock.now(), account).spent < 20_000);
+        waiting.is_empty()
     });
     let before = ledger.generation();
     server.restart();
     let start = Instant::now();
-    until("it lends again", Duration::from_secs(5), || {
+    // Five seconds, and as many for a machine that builds beside.
+    until("it lends again", Duration::from_secs(10), || {
         ledger.generation() > before && pod.pays(first, NANOS_PER_USD / 10)
     });
     assert_eq!(meta(&server, "until_mono"), "", "all was said, not waited for: {:?}", start.elapsed());
@@ -141,18 +145,27 @@ fn l13_thousands_of_accounts_with_many_rows_are_said_again_within_seconds_of_a_r
 #[test]
 fn l14_without_an_operator_the_ledger_is_made_by_who_knew_the_lost_one() {
     let server = RedisServer::start();
-    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let one = tempfile::tempdir().unwrap();
+    let others = [(); 4].map(|()| tempfile::tempdir().unwrap());
     let lease = Duration::from_secs(3);
     let old = Pod::start(one.path(), &server, 1, lease);
     let key = old.account("key/k", 1_000);
     until("a ledger", PATIENCE, || old.pays(&key, 100));
     assert_eq!(meta(&server, "lost"), "0", "the first of all");
     until("its answers", PATIENCE, || old.ledger.generation() > 0);
-    server.cli(&["FLUSHALL"]);
-    let fresh = Pod::start(other.path(), &server, 2, lease);
+    // Several times: who is first is a matter of milliseconds.
+    let mut all = others.iter().zip(2..).map(|(other, number)| {
+        server.cli(&["FLUSHALL"]);
+        let fresh = Pod::start(other.path(), &server, number, lease);
+        until("a ledger", PATIENCE, || !meta(&server, "generation").is_empty());
+        assert_eq!(meta(&server, "lost"), "1", "by the one who knew");
+        fresh
+    });
+    let mut fresh = all.next().unwrap();
+    for next in all {
+        std::mem::replace(&mut fresh, next).end();
+    }
     let its_key = fresh.account("key/k", 1_000);
-    until("a ledger", PATIENCE, || !meta(&server, "generation").is_empty());
-    assert_eq!(meta(&server, "lost"), "1", "by the one who knew");
     until("it lends", PATIENCE, || fresh.pays(&its_key, 800));
     assert!(!fresh.pays(&its_key, 200), "100 were spent before");
     fresh.end();

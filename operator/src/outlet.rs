@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 /// How often the keys are read again.
 const KEYS: Duration = Duration::from_secs(10);
+/// How often it is looked for keys while there are none.
+const NO_KEYS: Duration = Duration::from_secs(1);
 /// A head that nobody had to publish for so long is published anew, for gateways with `--max-config-age`.
 const REFRESH: Duration = Duration::from_secs(600);
 /// A ready gateway that does not run what was published so long ago lags.
@@ -156,6 +158,11 @@ impl RedisOutlet {
     /// The publisher, once there are keys.
     async fn publisher(&mut self, term: Option<Term>) -> Result<&mut Publisher, Fault> {
         if self.publisher.is_none() {
+            let now = Instant::now();
+            if now < self.read {
+                return Err(Fault::NoKeys);
+            }
+            self.read = now + NO_KEYS;
             self.read_keys(term).await?;
             let ring = self.ring.clone().ok_or(Fault::NoKeys)?;
             self.publisher = Some(Publisher::new(self.redis.clone(), ring));

@@ -101,3 +101,23 @@ async fn only_whoever_has_the_lease_misses_what_was_published() {
     outlet.publish(next, true, batch("")).await.unwrap();
     assert!(outlet.fleet(Some(next)).await.is_ok());
 }
+
+/// Gateways are asked after ten times a second; the API server is not asked for keys as often.
+#[tokio::test]
+async fn keys_that_cannot_be_read_are_not_asked_for_at_each_look() {
+    let scene = Scene::new();
+    let term = scene.elect("a", 1);
+    let asked: Arc<Mutex<u32>> = Arc::default();
+    let count = asked.clone();
+    let client = client(move |_| {
+        *count.lock().unwrap() += 1;
+        crate::scripted::refusal(500, "InternalError")
+    });
+    let keys = Keys::Secret("n".to_owned(), "s".to_owned());
+    let lease = scene.outlet("a").await.lease;
+    let mut outlet = RedisOutlet::new(client, scene.redis().await, keys, lease);
+    for _ in 0..5 {
+        outlet.fleet(Some(term)).await.unwrap_err();
+    }
+    assert_eq!(*asked.lock().unwrap(), 1);
+}

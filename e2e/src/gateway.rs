@@ -22,7 +22,8 @@ pub struct Gateway {
     /// Metrics, health, conditions.
     pub admin: SocketAddr,
     child: Child,
-    world: PathBuf,
+    /// Flags that say what it serves.
+    source: Vec<String>,
     home: TempDir,
     arguments: Vec<String>,
 }
@@ -41,12 +42,26 @@ impl Gateway {
     /// # Panics
     /// As [`Self::start`].
     pub async fn start_with(world: &World, arguments: &[&str]) -> Self {
+        let world = world.path().display().to_string();
+        Self::serving(&["--world", &world], arguments).await
+    }
+
+    /// Starts one that serves what an operator publishes in this Redis, and waits until it is ready.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn follow(redis: &str, sealing_key_file: &Path, arguments: &[&str]) -> Self {
+        let file = sealing_key_file.display().to_string();
+        Self::serving(&["--redis", redis, "--sealing-key-file", &file], arguments).await
+    }
+
+    async fn serving(source: &[&str], arguments: &[&str]) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let (traffic, admin) = (free_port(), free_port());
-        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
-        let world = world.path().to_owned();
-        let child = spawn(&world, home.path(), traffic, admin, &arguments);
-        let mut gateway = Self { traffic, admin, child, world, home, arguments };
+        let owned = |words: &[&str]| -> Vec<String> { words.iter().map(|&word| word.to_owned()).collect() };
+        let (source, arguments) = (owned(source), owned(arguments));
+        let child = spawn(&source, home.path(), traffic, admin, &arguments);
+        let mut gateway = Self { traffic, admin, child, source, home, arguments };
         gateway.ready().await;
         gateway
     }
@@ -90,7 +105,7 @@ impl Gateway {
 
     /// Starts it again on the same ports, world and data folder, and waits until it is ready.
     pub async fn again(&mut self) {
-        self.child = spawn(&self.world, self.home.path(), self.traffic, self.admin, &self.arguments);
+        self.child = spawn(&self.source, self.home.path(), self.traffic, self.admin, &self.arguments);
         self.ready().await;
     }
 
@@ -219,6 +234,23 @@ fn free_port() -> SocketAddr {
     }
 }
 
+/// A program of ours that is built beside this test.
+///
+/// # Panics
+/// When it is not there, saying what to run.
+#[must_use]
+pub fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let binary = profile.join(name);
+    assert!(
+        binary.exists(),
+        "{} is not built: run `cargo build -p {name}` first (`cargo xtask test` does)",
+        binary.display()
+    );
+    binary
+}
+
 /// The gateway's binary: `SMARTFLOW_GATEWAY_BIN`, or the one built beside this test.
 ///
 /// # Panics
@@ -230,26 +262,23 @@ pub fn binary() -> PathBuf {
     if let Some(path) = chosen {
         return path.into();
     }
-    let test = std::env::current_exe().expect("the test's own path");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
-    let binary = profile.join("smartflow-gateway");
-    assert!(
-        binary.exists(),
-        "{} is not built: run `cargo build -p smartflow-gateway` first (`cargo xtask test` does)",
-        binary.display()
-    );
-    binary
+    built("smartflow-gateway")
 }
 
-fn spawn(world: &Path, home: &Path, traffic: SocketAddr, admin: SocketAddr, arguments: &[String]) -> Child {
+fn spawn(
+    source: &[String],
+    home: &Path,
+    traffic: SocketAddr,
+    admin: SocketAddr,
+    arguments: &[String],
+) -> Child {
     let log = |name: &str| {
         let opened = std::fs::File::options().create(true).append(true).open(home.join(name));
         Stdio::from(opened.expect("a log file"))
     };
     Command::new(binary())
         .args(["--listen", &traffic.to_string(), "--admin-listen", &admin.to_string()])
-        .arg("--world")
-        .arg(world)
+        .args(source)
         .arg("--data-dir")
         .arg(home.join("data"))
         .arg("--usage-log")

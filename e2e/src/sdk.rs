@@ -65,6 +65,30 @@ pub struct Target {
     pub embed: String,
 }
 
+/// Runs a Python script of `e2e/python` with the official SDKs at hand, and returns what it printed.
+///
+/// # Panics
+/// When the tools cannot be installed, or it failed, with everything that was printed.
+#[must_use]
+pub fn python(script: &str, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    install();
+    let done = Command::new(here().join(".tools/venv/bin/python"))
+        .arg(here().join("python").join(script))
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("NO_PROXY", "127.0.0.1")
+        .output()
+        .expect("python starts");
+    let printed = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(
+        done.status.success(),
+        "{script} {arguments:?}:\n{printed}{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    printed
+}
+
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -14,6 +14,7 @@ mod published;
 mod skew;
 mod tampered;
 mod traffic;
+mod users;
 
 use operator::{Operator, connect, now};
 use pod::Pod;

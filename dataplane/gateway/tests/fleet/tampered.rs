@@ -1,10 +1,11 @@
 //! Somebody who may write to Redis changes what is there.
 
-use crate::pod::Pod;
+use crate::pod::{PATIENCE, Pod};
 use crate::{ALICE, Scene, a_key};
 use smartflow_store::redis::{Redis, Value, cmd};
 use smartflow_transport::Revision;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 const ENTRIES: &str = "smartflow:config:entries";
 const HEAD: &str = "smartflow:config:head";
@@ -139,4 +140,23 @@ async fn a_gateway_that_starts_again_refuses_what_is_older_than_what_it_kept() {
     scene.acknowledged(1, at).await;
     assert!(!pod.admin_page("/readyz").1.contains("\"why\""));
     assert_eq!((pod.chat(ALICE).0, pod.chat(BOB).0), (200, 401));
+}
+
+/// T2: one that starts for the first time can be shown an old set, which this bounds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_starts_takes_nothing_that_was_published_too_long_ago() {
+    let mut scene = Scene::new().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut pod = scene.pod(&["--max-config-age", "2s"]);
+    pod.until("it says why", |pod| pod.admin_page("/readyz").1.contains("--max-config-age"));
+    assert_eq!((pod.admin_page("/readyz").0, refused(&pod, "head")), (503, 1));
+    assert_ne!(pod.chat(ALICE).0, 200);
+    let begun = Instant::now();
+    while pod.admin_page("/readyz").0 != 200 {
+        assert!(begun.elapsed() < PATIENCE, "{}", pod.log());
+        let world = scene.operator.world();
+        scene.operator.publisher.refresh(&world).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(pod.chat(ALICE).0, 200);
 }

@@ -1,10 +1,10 @@
 //! YAML text to objects.
 
-use crate::finding::{Finding, Position};
+use crate::finding::{Finding, Position, Reason};
 use crate::manifest::Manifest;
 use crate::object::{Object, ObjectRef};
 use crate::yaml::{Documents, Tree, check, explain};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Text that is parsed once, what it holds being kept until its end is seen; a longer one is checked first.
 const AT_ONCE: usize = 1 << 20;
@@ -98,7 +98,10 @@ fn item(tree: &Tree, mut findings: Vec<Finding>) -> Item {
     };
     let mut object = Object::of(manifest, findings);
     let findings = std::mem::take(&mut object.findings);
-    object.findings = findings.into_iter().map(|f| placed(f, tree)).collect();
+    // What was no value of its own is not of the wrong type a second time.
+    let mut unread = BTreeSet::new();
+    let first = |f: &Finding| f.reason != Reason::WrongType || unread.insert(f.path.clone());
+    object.findings = findings.into_iter().filter(first).map(|f| placed(f, tree)).collect();
     object.findings.sort_by_key(|f| f.at);
     Item::Object(Box::new(object))
 }

@@ -51,6 +51,31 @@ fn every_fault_of_an_object_is_found_with_its_line() {
     );
 }
 
+/// kubectl would send a boolean.
+#[test]
+fn a_word_that_kubectl_takes_for_a_boolean_needs_quotes_as_a_value_and_as_a_name() {
+    let policy = |mode: &str, label: &str| {
+        format!(
+            "apiVersion: smartflow.dev/v1alpha1
+kind: Policy
+metadata:
+  name: p
+  labels: {{{label}: 'x'}}
+spec:
+  enforcement: {mode}
+  targets: {{users: [a]}}
+  limits: {{requestsPerMinute: 5}}
+"
+        )
+    };
+    found(&policy("\"Off\"", "\"on\""), &[]);
+    found(&policy("Off", "a"), &[(Reason::WrongType, "spec.enforcement", 7)]);
+    found(&policy("DryRun", "on"), &[(Reason::WrongType, "metadata.labels.on", 5)]);
+    let loaded = load(&policy("Off", "a")).unwrap();
+    let finding = &loaded.objects[0].findings()[0];
+    assert_eq!(&*finding.fix, "Put it in quotes.");
+}
+
 /// What the schema finds does not hide what only a look at the values finds.
 #[test]
 fn faults_of_form_do_not_hide_faults_of_content() {
@@ -197,8 +222,8 @@ fn the_same_field_twice_is_a_fault() {
 
 #[test]
 fn aliases_expand_within_bounds() {
-    let fine = key("  owner: {groups: &g [x, y]}\n  models: *g\n");
-    assert!(load(&fine).unwrap().objects[0].spec().unwrap().contains(r#""models":["x","y"]"#));
+    let fine = key("  owner: {groups: &g [x, z]}\n  models: *g\n");
+    assert!(load(&fine).unwrap().objects[0].spec().unwrap().contains(r#""models":["x","z"]"#));
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for i in 1..9 {
         let before = i - 1;

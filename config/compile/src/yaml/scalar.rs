@@ -1,4 +1,4 @@
-//! Scalars: the core schema of YAML 1.2.
+//! Scalars: the core schema of YAML 1.2, without those that YAML 1.1 reads otherwise: kubectl would take them for booleans.
 
 use saphyr_parser::{ScalarStyle, Tag};
 use serde_json::{Number, Value};
@@ -21,7 +21,19 @@ pub(super) fn value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result
     }
 }
 
+/// Words that YAML 1.1, and with it kubectl, reads as booleans when they have no quotes.
+const OLD_BOOLEANS: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
+
+/// Why a text without quotes means one thing here and another to kubectl; `None` when it does not.
+pub(super) fn ambiguous(text: &str) -> Option<String> {
+    let old = OLD_BOOLEANS.iter().any(|word| word.eq_ignore_ascii_case(text));
+    old.then(|| format!("{text} without quotes is a boolean to kubectl and a text here."))
+}
+
 fn plain(text: &str) -> Result<Value, String> {
+    if let Some(message) = ambiguous(text) {
+        return Err(message);
+    }
     Ok(match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),
@@ -87,10 +99,25 @@ mod tests {
     }
 
     #[test]
+    fn what_kubectl_takes_for_a_boolean_needs_quotes() {
+        for text in ["y", "Y", "n", "yes", "Yes", "NO", "on", "On", "off", "Off", "oFF"] {
+            let message = value(text, ScalarStyle::Plain, None).unwrap_err();
+            assert!(message.starts_with(text) && message.contains("kubectl"), "{message}");
+            let quoted = value(text, ScalarStyle::DoubleQuoted, None);
+            assert_eq!(quoted, Ok(json!(text)));
+            let tagged = Tag { handle: "tag:yaml.org,2002:".to_owned(), suffix: "str".to_owned() };
+            assert_eq!(value(text, ScalarStyle::Plain, Some(&tagged)), Ok(json!(text)));
+        }
+        for text in ["offer", "yes!", "none", "o", "nn"] {
+            assert_eq!(value(text, ScalarStyle::Plain, None), Ok(json!(text)));
+        }
+    }
+
+    #[test]
     fn core_schema() {
         for (text, expected) in [
             ("~", json!(null)),
-            ("yes", json!("yes")),
+            ("yes, sir", json!("yes, sir")),
             ("True", json!(true)),
             ("007", json!(7)),
             ("0o17", json!(15)),

@@ -4,7 +4,7 @@ use super::limit::Count;
 use super::{position, scalar, syntax};
 use crate::finding::{Finding, Position, Reason};
 use crate::path::steps;
-use saphyr_parser::{Event, Parser, StrInput};
+use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 use serde_json::Value;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -102,12 +102,20 @@ impl<'a> Documents<'a> {
                 if let Some(Open { node: Node::Map(_), key: key @ None, .. }) = self.open.last_mut() {
                     let name = text.into_owned();
                     *key = Some((name.clone(), at));
+                    let bare = style == ScalarStyle::Plain && tag.is_none();
+                    if let Some(message) = scalar::ambiguous(&name).filter(|_| bare) {
+                        self.finding(Reason::WrongType, "", at, message, "Put it in quotes.");
+                    }
                     if anchor != 0 {
                         self.anchors.insert(anchor, Tree { at, node: Node::Scalar(Value::String(name)) });
                     }
                 } else {
                     let value = scalar::value(&text, style, tag.as_deref()).unwrap_or_else(|message| {
-                        let fix = "Put it in quotes, or leave the tag out.";
+                        let fix = if tag.is_some() {
+                            "Put it in quotes, or leave the tag out."
+                        } else {
+                            "Put it in quotes."
+                        };
                         self.finding(Reason::WrongType, "", at, message, fix);
                         Value::String(text.into_owned())
                     });

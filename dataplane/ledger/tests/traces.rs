@@ -406,3 +406,40 @@ fn a_lender_that_lost_its_grants_of_a_live_pod_hears_of_them() {
     assert_eq!(standing.rows[0].pod, PodId(0));
     assert_ne!(standing.rows[0].incarnation, Incarnation(0));
 }
+
+#[test]
+fn l14_a_lender_that_lost_its_data_hears_of_windows_that_ended_and_left_memory() {
+    let mut world = directed(1, 1_000);
+    world.before_midnight(10_000);
+    world.then(SECOND, |world| world.call(0, 0, vec![0], 600, 600));
+    // The day after, until the window before is closed and forgotten in memory.
+    for second in 11..20 {
+        world.then(second * SECOND, |world| world.call(0, 0, vec![0], 10, 10));
+    }
+    world.run_until(22 * SECOND);
+    let before = world.counts.script_calls;
+    world.run_until(25 * SECOND);
+    let usual = world.counts.script_calls - before;
+    let spent =
+        |world: &World| world.standing(0).iter().map(|day| (day.spent, day.leased)).collect::<Vec<_>>();
+    assert_eq!(spent(&world)[0], (600, 0), "{:?}", world.standing(0));
+    let today = spent(&world)[1].0;
+    world.book = smartflow_ledger::book::Book::new(2);
+    world.run_until(30 * SECOND);
+    assert_eq!(
+        spent(&world).iter().map(|day| day.0).collect::<Vec<_>>(),
+        [600, today],
+        "both days are told again"
+    );
+    assert!(
+        world.standing(0)[0].rows.iter().all(|row| row.closed.is_some()),
+        "and the first is closed again"
+    );
+    // Once: what is told is told, and another loss begins anew.
+    let before = world.counts.script_calls;
+    world.run_until(33 * SECOND);
+    assert_eq!(world.counts.script_calls - before, usual, "it repeats itself");
+    world.book = smartflow_ledger::book::Book::new(3);
+    world.run_until(40 * SECOND);
+    assert_eq!(spent(&world)[0].0, 600, "also a second time");
+}

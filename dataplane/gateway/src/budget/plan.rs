@@ -131,9 +131,11 @@ pub fn plan(wish: &Wish, model: &Model, price: &Dearest, left: i64, short: WhenS
         let output = slice.min(spare).max(least * n);
         let first = price.of_tokens(wish.input_bound, output);
         fits(first)?;
-        let sliced = output < full.saturating_mul(n);
-        let lowered = false;
-        return Ok(Plan { cap: Some(full), lowered, by_default, first, output, sliced, as_stream: true });
+        // A provider that is faster than our cancel would serve what nobody can pay. One that is told to think refuses a
+        // cap below that.
+        let cap = full.min((spare / n).max(wish.thinking.saturating_add(LEAST)));
+        let (sliced, lowered) = (output < cap.saturating_mul(n), cap < full);
+        return Ok(Plan { cap: Some(cap), lowered, by_default, first, output, sliced, as_stream: true });
     }
     if modest {
         return Ok(whole(full, false));
@@ -209,8 +211,36 @@ mod tests {
     fn a_call_without_a_cap_is_followed_as_a_stream() {
         // 128k × $10/M = $1.28: more than the dollar that is left, yet answered.
         let p = planned(wish(false, None), &model(Some(128_000), false), USD, WhenShort::Shorten).unwrap();
-        assert_eq!((p.cap, p.output, p.sliced, p.as_stream), (Some(128_000), SLICE, true, true));
+        assert_eq!((p.output, p.sliced, p.as_stream), (SLICE, true, true));
         assert_eq!(p.first, 2_500_000 + 10_240_000);
+    }
+
+    #[test]
+    fn l18_the_cap_upstream_is_never_more_than_what_is_left_pays_for() {
+        let plan =
+            |wish, left| planned(wish, &model(Some(128_000), false), left, WhenShort::Shorten).unwrap();
+        for stream in [false, true] {
+            // $1 less the input pays for 99,750 tokens.
+            let p = plan(wish(stream, None), USD);
+            assert_eq!((p.cap, p.lowered, p.sliced, p.reason()), (Some(99_750), true, true, Some("budget")));
+            // $0.01 for 750: less than a slice, so that nothing is left to be asked for.
+            let p = plan(wish(stream, Some(4_000)), 10_000_000);
+            assert_eq!((p.cap, p.output, p.sliced, p.reason()), (Some(750), 750, false, Some("budget")));
+        }
+        let p = plan(wish(true, Some(4_000)), USD);
+        assert_eq!(
+            (p.cap, p.lowered, p.reason()),
+            (Some(4_000), false, None),
+            "what is affordable is as it was asked"
+        );
+        let p = plan(Wish { n: 3, ..wish(true, Some(4_000)) }, 20_000_000);
+        assert_eq!((p.cap, p.output), (Some(583), 1_024), "each answer has its own cap");
+        let thinks = Wish { thinking: 2_000, ..wish(true, Some(4_000)) };
+        assert_eq!(
+            plan(thinks, 10_000_000).cap,
+            Some(2_256),
+            "a provider refuses a cap below what it is to think"
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests need: Redis and Sentinel (Debian's packages), and the official SDKs, pinned: a Python
+# Installs what the end-to-end tests need: Redis, Sentinel and libfaketime (Debian's packages), and the official SDKs, pinned: a Python
 # venv in .tools/ and node_modules in node/. Does nothing when they are there and the pins have not changed.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -14,6 +14,16 @@ if ! command -v redis-server >/dev/null || ! command -v redis-sentinel >/dev/nul
   # The packages would start servers of their own, on the usual ports.
   $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends redis-server redis-sentinel redis-tools ||
     { $root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends redis-server redis-sentinel redis-tools; }
+fi
+
+if ! compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null; then
+  if ! command -v apt-get >/dev/null; then
+    echo "libfaketime is needed" >&2
+    exit 1
+  fi
+  root=$([ "$(id -u)" = 0 ] || echo sudo)
+  $root apt-get install -y -qq --no-install-recommends libfaketime ||
+    { $root apt-get update -qq && $root apt-get install -y -qq --no-install-recommends libfaketime; }
 fi
 
 pins() { cat python/requirements.txt node/package-lock.json | sha256sum | cut -d' ' -f1; }

@@ -25,7 +25,16 @@ pub struct Gateway {
     /// Flags that say what it serves.
     source: Vec<String>,
     home: TempDir,
-    arguments: Vec<String>,
+    launch: Launch,
+}
+
+/// How a gateway is started, beside its ports and folders.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// Further arguments.
+    pub arguments: Vec<String>,
+    /// Further variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Gateway {
@@ -42,8 +51,17 @@ impl Gateway {
     /// # Panics
     /// As [`Self::start`].
     pub async fn start_with(world: &World, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
+        Self::launch(world, Launch { arguments, ..Launch::default() }).await
+    }
+
+    /// The same with arguments and environment.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn launch(world: &World, launch: Launch) -> Self {
         let world = world.path().display().to_string();
-        Self::serving(&["--world", &world], arguments).await
+        Self::serving(&["--world", &world], launch).await
     }
 
     /// Starts one that serves what an operator publishes in this Redis, and waits until it is ready.
@@ -52,16 +70,17 @@ impl Gateway {
     /// As [`Self::start`].
     pub async fn follow(redis: &str, sealing_key_file: &Path, arguments: &[&str]) -> Self {
         let file = sealing_key_file.display().to_string();
-        Self::serving(&["--redis", redis, "--sealing-key-file", &file], arguments).await
+        let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
+        let launch = Launch { arguments, ..Launch::default() };
+        Self::serving(&["--redis", redis, "--sealing-key-file", &file], launch).await
     }
 
-    async fn serving(source: &[&str], arguments: &[&str]) -> Self {
+    async fn serving(source: &[&str], launch: Launch) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let (traffic, admin) = (free_port(), free_port());
-        let owned = |words: &[&str]| -> Vec<String> { words.iter().map(|&word| word.to_owned()).collect() };
-        let (source, arguments) = (owned(source), owned(arguments));
-        let child = spawn(&source, home.path(), traffic, admin, &arguments);
-        let mut gateway = Self { traffic, admin, child, source, home, arguments };
+        let source: Vec<String> = source.iter().map(|&word| word.to_owned()).collect();
+        let child = spawn(&source, home.path(), traffic, admin, &launch);
+        let mut gateway = Self { traffic, admin, child, source, home, launch };
         gateway.ready().await;
         gateway
     }
@@ -105,7 +124,7 @@ impl Gateway {
 
     /// Starts it again on the same ports, world and data folder, and waits until it is ready.
     pub async fn again(&mut self) {
-        self.child = spawn(&self.source, self.home.path(), self.traffic, self.admin, &self.arguments);
+        self.child = spawn(&self.source, self.home.path(), self.traffic, self.admin, &self.launch);
         self.ready().await;
     }
 
@@ -128,7 +147,7 @@ impl Gateway {
             if let Some(status) = self.child.try_wait().expect("the child's state") {
                 return status;
             }
-            assert!(start.elapsed() < limit, "the gateway did not end:\n{}", self.log());
+            assert!(start.elapsed() < limit, "the gateway did not end:\n{}\n{}", self.threads(), self.tail());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -204,6 +223,19 @@ impl Gateway {
         }
     }
 
+    /// Where each of its threads stands, as the kernel tells it.
+    fn threads(&self) -> String {
+        let tasks =
+            std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        let of = |task: PathBuf| {
+            let text = |name: &str| std::fs::read_to_string(task.join(name)).unwrap_or_default();
+            let (name, waits, call) = (text("comm"), text("wchan"), text("syscall"));
+            format!("thread {}: waits in {}, system call {}", name.trim(), waits.trim(), call.trim())
+        };
+        let all: Vec<String> = tasks.map(|task| of(task.path())).collect();
+        all.join("\n")
+    }
+
     fn tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
@@ -241,7 +273,9 @@ fn free_port() -> SocketAddr {
 #[must_use]
 pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    // A test lies in target/<profile>/deps, a program in target/<profile>.
+    let deps = test.parent().expect("a folder");
+    let profile = if deps.ends_with("deps") { deps.parent().expect("target/<profile>") } else { deps };
     let binary = profile.join(name);
     assert!(
         binary.exists(),
@@ -265,13 +299,7 @@ pub fn binary() -> PathBuf {
     built("smartflow-gateway")
 }
 
-fn spawn(
-    source: &[String],
-    home: &Path,
-    traffic: SocketAddr,
-    admin: SocketAddr,
-    arguments: &[String],
-) -> Child {
+fn spawn(source: &[String], home: &Path, traffic: SocketAddr, admin: SocketAddr, launch: &Launch) -> Child {
     let log = |name: &str| {
         let opened = std::fs::File::options().create(true).append(true).open(home.join(name));
         Stdio::from(opened.expect("a log file"))
@@ -283,7 +311,8 @@ fn spawn(
         .arg(home.join("data"))
         .arg("--usage-log")
         .arg(home.join("usage.jsonl"))
-        .args(arguments)
+        .args(&launch.arguments)
+        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
         .env_remove("HTTPS_PROXY")
         .env_remove("NO_PROXY")
         .stdin(Stdio::null())

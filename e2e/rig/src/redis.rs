@@ -24,6 +24,8 @@ pub struct Setup {
     pub replica_of: Option<u16>,
     /// Keeps its data over [`RedisServer::restart`], synced at each write.
     pub durable: bool,
+    /// Further variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A running server; killed when dropped.
@@ -55,7 +57,7 @@ impl RedisServer {
         let home = tempfile::tempdir().expect("a temporary folder");
         let port = port::free();
         let ca = configure(&setup, port, home.path());
-        let process = launch(home.path(), port);
+        let process = launch(&setup, home.path(), port);
         let mut server = Self { port, setup, process, home, ca };
         server.ready();
         server
@@ -120,14 +122,15 @@ impl RedisServer {
     /// Starts it again on the same port; its data is there again only with [`Setup::durable`].
     pub fn restart(&mut self) {
         self.process.kill();
-        self.process = launch(self.home.path(), self.port);
+        self.process = launch(&self.setup, self.home.path(), self.port);
         self.ready();
     }
 }
 
-fn launch(home: &Path, port: u16) -> Process {
+fn launch(setup: &Setup, home: &Path, port: u16) -> Process {
     let mut command = Command::new("redis-server");
     command.arg(home.join("redis.conf")).current_dir(home);
+    command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
     Process::spawn(&format!("redis-server on {port}"), &mut command, &home.join("log"))
 }
 

@@ -41,6 +41,8 @@ const MAY_IMPORT: &[(&str, Option<&[&str]>)] = &[
         ]),
     ),
     ("smartflow-e2e", None),
+    // It judges the ledger: not a line of the ledger's may help it.
+    ("smartflow-ledger-checker", Some(&["smartflow-e2e", "smartflow-rig"])),
     ("smartflow-bench", None),
     ("xtask", None),
 ];

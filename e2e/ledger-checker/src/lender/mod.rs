@@ -1,0 +1,4 @@
+//! What lenders keep, read from outside.
+
+pub mod journal;
+pub mod redis;

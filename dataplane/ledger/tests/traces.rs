@@ -443,3 +443,36 @@ fn l14_a_lender_that_lost_its_data_hears_of_windows_that_ended_and_left_memory()
     world.run_until(40 * SECOND);
     assert_eq!(spent(&world)[0].0, 600, "also a second time");
 }
+
+#[test]
+fn l14_what_a_closed_predecessor_spent_is_counted_once_by_a_lender_that_lost_its_data() {
+    let mut world = directed(2, 1_000);
+    for call in 0..20 {
+        world.then(call * 20 * MS + 1, |world| {
+            world.plan.lasts = (10, 10);
+            world.call(0, 0, vec![0], 10, 10);
+        });
+    }
+    world.then(450 * MS, |world| world.crash(0));
+    // The other pod and the one that came back both hear of C.
+    for second in 2..6 {
+        world.then(second * SECOND, |world| {
+            world.call(0, 0, vec![0], 10, 10);
+            world.call(1, 1, vec![0], 10, 10);
+        });
+    }
+    world.run_until(9 * SECOND);
+    let sums = |world: &World| {
+        let stands = &world.standing(0)[0];
+        (stands.spent, stands.forfeited, stands.closed_total)
+    };
+    let before = sums(&world);
+    assert_eq!((before.0, before.1), (280, 0));
+    assert!(before.2 >= 200, "the first life is closed: {before:?}");
+    for generation in 2..4 {
+        world.book = smartflow_ledger::book::Book::new(generation);
+        let end = world.time + 4 * SECOND;
+        world.run_until(end);
+        assert_eq!(sums(&world), before, "in generation {generation}");
+    }
+}

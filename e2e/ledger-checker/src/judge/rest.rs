@@ -13,7 +13,7 @@ const LEASE: i64 = 100;
 
 pub(super) fn check(trial: &mut Trial<'_>) {
     for account in &trial.evidence.accounts {
-        let (in_flight, unreported) = (in_flight(trial), unreported(trial, account));
+        let (in_flight, left) = (in_flight(trial), left_by_gone(trial, account));
         let (mut spent, mut lost, mut stranded, mut fullest) = (0, 0, 0, 0);
         for window in trial.windows(account) {
             let Some(page) = trial.books.pages.get(&(account.id, window)) else { continue };
@@ -32,9 +32,10 @@ pub(super) fn check(trial: &mut Trial<'_>) {
             trial.find(Rule::Rest, what);
         }
         let leases = gone(trial) * 2 * (account.limit / LEASE);
-        if stranded > in_flight + unreported + leases {
+        let (reserved, unreported) = (left.reserved.min(in_flight), left.unreported);
+        if stranded > reserved + unreported + leases {
             let what = format!(
-                "{}: {stranded} lost with pods that are gone; {in_flight} in flight, {unreported} not reported, {leases} lent",
+                "{}: {stranded} lost with pods that are gone; {reserved} in flight, {unreported} not reported, {leases} lent",
                 account.name
             );
             trial.find(Rule::Rest, what);
@@ -55,15 +56,27 @@ fn gone(trial: &Trial<'_>) -> i64 {
     i64::try_from(gone).unwrap_or(i64::MAX)
 }
 
-/// What pods that are gone wrote down as spent, and the lender never heard.
-fn unreported(trial: &Trial<'_>, account: &Account) -> i64 {
-    let gone = trial.evidence.spent.iter().filter(|file| file.gone && file.account == account.id);
-    let missing = gone.map(|file| {
+/// What pods that are gone wrote down.
+#[derive(Default)]
+struct Left {
+    /// Held by calls in flight.
+    reserved: i64,
+    /// Spent or given back, and the lender never heard of it.
+    unreported: i64,
+}
+
+fn left_by_gone(trial: &Trial<'_>, account: &Account) -> Left {
+    let mut left = Left::default();
+    for file in trial.evidence.spent.iter().filter(|file| file.gone && file.account == account.id) {
         let page = trial.books.pages.get(&(account.id, file.window));
-        let known = page.and_then(|page| page.rows.get(&file.incarnation)).map_or(0, |row| row.spent);
-        (file.spent - known).max(0)
-    });
-    missing.sum()
+        let Some(row) = page.and_then(|page| page.rows.get(&file.incarnation)).filter(|row| !row.closed)
+        else {
+            continue;
+        };
+        left.reserved += file.reserved;
+        left.unreported += (file.spent - row.spent).max(0) + (file.returned - row.returned).max(0);
+    }
+    left
 }
 
 /// The most that calls in flight on killed pods can have held.

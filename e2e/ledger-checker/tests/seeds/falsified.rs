@@ -169,12 +169,15 @@ fn paid(e: &mut Evidence) -> &mut Line {
     e.lines.iter_mut().find(|line| !line.estimated && line.cost > 0).unwrap()
 }
 
-/// Changes the last row of the first account in the books that spent anything.
+/// Changes the last row of the first account in the books that spent anything, and whose pod is not gone.
 fn row(e: &mut Evidence, change: impl FnOnce(&mut Row)) -> bool {
     let account = e.accounts[0].id;
+    let gone: Vec<u128> = e.spent.iter().filter(|file| file.gone).map(|file| file.incarnation).collect();
     let frames = e.books.last_mut().unwrap().frames.iter_mut();
     let mut rows = frames.rev().flatten().filter_map(|entry| match entry {
-        Entry::Row(row) if row.account == account && row.spent > 0 => Some(row),
+        Entry::Row(row) if row.account == account && row.spent > 0 && !gone.contains(&row.incarnation) => {
+            Some(row)
+        }
         _ => None,
     });
     rows.next().map(change).is_some()

@@ -1,6 +1,7 @@
 //! What the lender in Redis keeps: a hash for each window of each account, `<prefix>:ledger:1:w:<account>:<start>:<end>`.
 //! Its fields are incarnations with `pod number closed written_off granted spent returned overrun seen`, and `F`, the sum of
-//! rows that are gone: `spent forfeited overrun written_off lost`.
+//! rows that are gone: `spent forfeited overrun written_off lost`; `T` is the lender's own sum of the rows, which this adds up
+//! for itself. Keys of other types beside it say who was active and which rows are gone.
 
 use crate::evidence::{Entry, Row, Window};
 use std::process::Command;
@@ -8,7 +9,7 @@ use std::process::Command;
 /// All of it at one instant, one line a field; the last line tells whether the server is a master.
 const READ: &str = "local told = {} \
     for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
-      local page = redis.call('HGETALL', key) \
+      local page = redis.call('TYPE', key).ok == 'hash' and redis.call('HGETALL', key) or {} \
       for i = 1, #page, 2 do told[#told + 1] = key .. ' ' .. page[i] .. ' ' .. page[i + 1] end \
     end \
     told[#told + 1] = 'end ' .. string.match(redis.call('INFO', 'replication'), 'role:(%a*)') \
@@ -28,7 +29,11 @@ pub fn read(port: u16) -> Option<Vec<Entry>> {
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     let mut lines: Vec<&str> = told.lines().collect();
     lines.pop().filter(|last| *last == "end master")?;
-    let entries = lines.into_iter().map(|line| entry(line).unwrap_or_else(|| panic!("no row: {line}")));
+    let own_sum = |line: &&str| line.split(' ').nth(1) == Some("T");
+    let entries = lines
+        .into_iter()
+        .filter(|line| !own_sum(line))
+        .map(|line| entry(line).unwrap_or_else(|| panic!("no row: {line}")));
     // A sum stands for all rows before it, and these rows are beside it.
     let (sums, rows): (Vec<_>, Vec<_>) = entries.partition(|entry| matches!(entry, Entry::Sum { .. }));
     Some(sums.into_iter().chain(rows).collect())

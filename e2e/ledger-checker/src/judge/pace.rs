@@ -53,8 +53,10 @@ fn most(pace: &Pace) -> usize {
 
 fn usual(pace: &Pace) -> Option<usize> {
     let (from, to) = pace.saturated;
-    let rounds = to.saturating_sub(from) / (RING * SECOND);
-    let end = from + rounds * RING * SECOND;
+    // By whole slots: what was taken in the first is there again in the first of the next round, and not before.
+    let first = from / SECOND;
+    let rounds = (to / SECOND).saturating_sub(first) / RING;
+    let end = (first + rounds * RING) * SECOND;
     let count = pace.served.iter().filter(|(sent, _)| *sent < end).count();
     count.checked_div(usize::try_from(rounds).ok()?)
 }

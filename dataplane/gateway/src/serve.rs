@@ -163,6 +163,7 @@ fn serve(args: &Serve) -> Result<(), ServeError> {
     let admin_address = claimed(ADMIN, admin_address)?;
     let admin = listener::bind(admin_address).map_err(|source| listen_error(ADMIN, admin_address, source))?;
     let origin = origin.activate(&shared);
+    keeper.greet();
     let workers = start_workers(&shared, &usage, listeners)?;
     let watch = origin.watch(&shared)?;
     let renewal = pair.map(|(pair, terms)| renew(pair, terms, shared.clone())).transpose()?;

@@ -74,6 +74,15 @@ impl Keeper {
         }
     }
 
+    /// Waits a little for a lender that others use, too, before the first call.
+    pub fn greet(&self) {
+        if let Self::Redis(remote, _) = self
+            && !remote.greets()
+        {
+            tracing::warn!("Redis has not answered yet: until it does, this gateway holds the limits alone");
+        }
+    }
+
     /// Ends the ledger, after the last call: what it holds goes back.
     pub fn end(self, ledger: &Ledger, clock: &Clock) {
         match self {

@@ -15,6 +15,7 @@ use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
@@ -31,6 +32,8 @@ const RECALL_PAUSE: Duration = Duration::from_millis(500);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Messages in one exchange, of money and of rates each: Redis carries out that many in a part of its usual timeout.
 const MOST: usize = 128;
+/// How long a start waits for the lender's first answer.
+const FIRST_WORD: Duration = Duration::from_secs(2);
 /// Who knows of no ledger makes one only when there was none for this long: whoever does know one speaks meanwhile.
 const HUSH: Duration = Duration::from_millis(500);
 
@@ -76,6 +79,7 @@ pub struct Remote {
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
     disk: Disk,
+    heard: Receiver<()>,
 }
 
 /// Money and rates whose lender is in Redis.
@@ -124,7 +128,9 @@ pub fn open(data_dir: &Path, clock: Clock, settings: Settings) -> Result<Opened,
     ledger.on_outgoing(move || of_money.notify_one());
     desk.on_outgoing(move || of_rates.notify_one());
     let (stop, stopped) = watch::channel(false);
+    let (first, heard) = sync_channel(1);
     let courier = Courier {
+        first: Cell::new(Some(first)),
         returning: ledger.open_rows() > 0,
         ledger: ledger.clone(),
         desk: desk.clone(),
@@ -143,7 +149,7 @@ pub fn open(data_dir: &Path, clock: Clock, settings: Settings) -> Result<Opened,
     // Of limits of unknown age; a source that numbers them says so with each, and what is loaded from a folder is as old as
     // its loading.
     let epoch = u64::try_from(now.wall).unwrap_or(0);
-    Ok(Opened { ledger, desk, epoch, pod, remote: Remote { lender, stop, thread, disk } })
+    Ok(Opened { ledger, desk, epoch, pod, remote: Remote { lender, stop, thread, disk, heard } })
 }
 
 impl Remote {
@@ -151,6 +157,13 @@ impl Remote {
     #[must_use]
     pub fn health(&self) -> Health {
         self.lender.health()
+    }
+
+    /// Waits for the lender's first answer, at most 2 s, and says whether it came. Before it, this process knows of no
+    /// other gateway, and would admit alone what all of them share (L25).
+    #[must_use]
+    pub fn greets(&self) -> bool {
+        self.heard.recv_timeout(FIRST_WORD).is_ok()
     }
 
     /// Brings what this process holds back to the lender and ends (L5a); Redis may be away, then the next start on this
@@ -174,6 +187,8 @@ struct Courier {
     makes_ledger: bool,
     /// An earlier process on this data dir has spent.
     returning: bool,
+    /// Told of the first answer.
+    first: Cell<Option<SyncSender<()>>>,
     /// Messages in the next exchange.
     most: Cell<usize>,
     /// Since when there is no ledger.
@@ -195,6 +210,9 @@ impl Courier {
 
     /// Until told to stop, never within an exchange: what became of it must be heard.
     async fn carry(&self, stopped: &mut watch::Receiver<bool>) {
+        // The start waits for an answer.
+        self.ledger.want_answer();
+        self.wake.notify_one();
         while !*stopped.borrow() {
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -251,6 +269,9 @@ impl Courier {
         let now = self.clock.now();
         let answered = match &result {
             Ok(answers) => {
+                if let Some(first) = self.first.take() {
+                    let _ = first.try_send(());
+                }
                 answers.rates.iter().for_each(|answer| self.desk.incoming(now, answer));
                 Some((answers.generation, answers.recovering))
             }
@@ -291,6 +312,7 @@ impl Courier {
         let creation = Creation { generation, lost, pods: Vec::new() };
         if let Ok(Some(generation)) = self.lender.create(&creation).await {
             tracing::warn!(generation, lost, "there was no ledger in Redis: made one");
+            self.ledger.want_answer();
         }
     }
 

@@ -198,3 +198,20 @@ fn l14_a_pod_that_ends_has_told_of_its_predecessors() {
     assert!(rows.contains(" 100 100 0 0 "), "what the killed one was granted and spent: {rows}");
     assert_eq!(server.cli(&["ZCARD", "smartflow:ledger:1:fleet"]), "0", "and has left");
 }
+
+#[test]
+fn l25_a_start_hears_the_lender_before_the_first_call_and_waits_no_longer_than_it_must() {
+    let (server, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let pod = Pod::start(dir.path(), &server, 1, Duration::from_secs(3));
+    assert!(pod.opened.remote.greets(), "there was no ledger, and soon there is one");
+    assert_ne!(pod.ledger.generation(), 0);
+    pod.end();
+    server.process().pause();
+    let (other, start) = (tempfile::tempdir().unwrap(), Instant::now());
+    let alone = Pod::start(other.path(), &server, 2, Duration::from_secs(3));
+    assert!(!alone.opened.remote.greets(), "nobody answers");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    server.process().resume();
+    until("it is heard later", PATIENCE, || alone.ledger.generation() != 0);
+    alone.end();
+}

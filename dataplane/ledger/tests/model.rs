@@ -177,3 +177,24 @@ proptest! {
         prop_assert!(world.counts.served > 0);
     }
 }
+
+/// A window of which nothing was known when it ended is not said to be counted: a grant may be under way, and came back too late.
+#[test]
+fn a_grant_that_is_under_way_at_the_end_of_its_window_comes_back() {
+    let script = Script {
+        seed: 6_689_998_640_257_823_588,
+        pods: 3,
+        clients: 6,
+        faults: Faults { loss: 0, twice: 0, slow: 10, overrun: 0, legs: 0, slices: 0 },
+        reserve: 60,
+        many_payers: true,
+        long_calls: false,
+        crashes: vec![(433, 0)],
+        cuts: Vec::new(),
+        away: Some((658, 4_462)),
+        limits: vec![(658, 30)],
+        lost: None,
+        midnight: Some(658),
+    };
+    books_agree(&play(&script), false);
+}

@@ -34,6 +34,8 @@ pub(super) struct Holding {
     pub(super) dirty: bool,
     /// The lender has closed it: it gets no more grants.
     pub(super) closed: bool,
+    /// The lender has said so, so that its C includes what was spent here.
+    counted: bool,
     /// The lender has answered about this window.
     pub(super) known: bool,
     /// When the last message that was answered had been sent.
@@ -70,6 +72,7 @@ impl Holding {
             tight: false,
             dirty: false,
             closed: false,
+            counted: false,
             known: false,
             heard: 0,
         }
@@ -160,7 +163,7 @@ impl Holding {
             limit: Some((from.limit, from.revision)),
             close,
             closed_total: self.slot.as_ref().map_or(0, Slot::closed_total),
-            counted: self.closed,
+            counted: self.counted,
         }
     }
 
@@ -175,7 +178,7 @@ impl Holding {
         self.heard = self.heard.max(sent);
         self.unanswered = self.unanswered.saturating_sub(1);
         self.lending &= ask.lend.is_none();
-        (self.known, self.closed) = (true, answer.closed);
+        (self.known, self.closed, self.counted) = (true, answer.closed, answer.closed);
         let more = answer.granted - self.totals.granted;
         if more > 0 {
             self.totals.granted += more;

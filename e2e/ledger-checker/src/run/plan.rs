@@ -93,6 +93,9 @@ impl Plan {
             events.push(Event { spent, trouble });
         }
         events.sort_by_key(|event| event.spent);
+        // Twice would be more than the 48 h after which a lender forgets a window that has ended.
+        let forward = events.iter_mut().filter(|event| event.trouble == Trouble::Clock(25));
+        forward.skip(1).for_each(|event| event.trouble = Trouble::Kill);
         Self { stakes, events }
     }
 

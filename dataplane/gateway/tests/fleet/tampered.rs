@@ -100,6 +100,7 @@ async fn a_gateway_that_serves_refuses_counts_and_goes_on() {
         let said: serde_json::Value = serde_json::from_str(&pod.admin_page("/snapshot").1).unwrap();
         (said["revision"].clone(), said["hash"].clone())
     };
+    pod.until("it says what it runs", |pod| !runs(pod).0.is_null());
     let ran = runs(&pod);
     let mut forged = now.clone();
     flip(&mut forged.head);
